@@ -1,0 +1,270 @@
+"""Run tasks in one worker thread and bring what they say into the GUI thread.
+
+A task is a plain function `task(ctx, *args, **kwargs)` (see `context.TaskContext`). Everything it reports
+crosses threads through one `Signal(object)` into a slot of `JobRunner`, which lives in the GUI thread; the
+callbacks given to `submit` therefore always run in the GUI thread. To add a kind of work, write a task;
+nothing here changes.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from PySide6.QtCore import QObject, Qt, Signal, Slot
+
+from smtc_app.core.errors import UserError
+from smtc_app.jobs.context import Cancelled
+
+logger = logging.getLogger(__name__)
+
+PROGRESS_INTERVAL_MS = 50
+MAX_WAITING_PARTIALS = 8
+"""A task faster than the window waits here, so that results in flight stay bounded in memory."""
+
+
+class JobState(Enum):
+    """Where a job is in its life; the last three are final."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+
+    @property
+    def final(self) -> bool:
+        """Whether nothing more will be reported."""
+        return self in (JobState.DONE, JobState.CANCELLED, JobState.FAILED)
+
+
+@dataclass
+class Job:
+    """One submitted task as the GUI thread sees it; only the GUI thread writes its fields."""
+
+    id: int
+    title: str
+    background: bool
+    state: JobState = JobState.QUEUED
+    done: int = 0
+    total: int = 0
+    message: str = ""
+    started_s: float | None = None
+    error: str = ""
+    _cancel: threading.Event = field(default_factory=threading.Event, repr=False)
+
+    @property
+    def rate_per_s(self) -> float | None:
+        """Steps per second since the first report, or None before there is one."""
+        if self.started_s is None or self.done <= 0:
+            return None
+        elapsed_s = time.monotonic() - self.started_s
+        return self.done / elapsed_s if elapsed_s > 0 else None
+
+    @property
+    def remaining_s(self) -> float | None:
+        """Estimated seconds to the end, or None where it cannot be told."""
+        rate = self.rate_per_s
+        return (self.total - self.done) / rate if rate and self.total else None
+
+    def cancel(self) -> None:
+        """Ask the task to end at its next report; safe from any thread and at any time."""
+        self._cancel.set()
+
+
+@dataclass(frozen=True)
+class _Work:
+    job: Job
+    task: Callable[..., Any]
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    on_partial: Callable[[Any], None] | None
+    on_done: Callable[[Any], None] | None
+    on_error: Callable[[str], None] | None
+    on_cancelled: Callable[[], None] | None
+    room: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(MAX_WAITING_PARTIALS))
+
+
+@dataclass(frozen=True)
+class _Message:
+    work: _Work
+    kind: str  # "running" | "progress" | "partial" | "done" | "cancelled" | "failed"
+    value: Any = None
+
+
+class _Context:
+    """The worker's side of a running job (`context.TaskContext`)."""
+
+    def __init__(self, work: _Work, send: Callable[[_Message], None]) -> None:
+        self._work = work
+        self._send = send
+        self._last_progress_s = 0.0
+
+    def cancelled(self) -> bool:
+        return self._work.job._cancel.is_set()
+
+    def _raise_if_cancelled(self) -> None:
+        if self.cancelled():
+            raise Cancelled
+
+    def progress(self, done: int, total: int, message: str = "") -> None:
+        self._raise_if_cancelled()
+        now_s = time.monotonic()
+        if done < total and (now_s - self._last_progress_s) * 1000 < PROGRESS_INTERVAL_MS:
+            return
+        self._last_progress_s = now_s
+        self._send(_Message(self._work, "progress", (done, total, message)))
+
+    def partial(self, result: Any) -> None:
+        while not self._work.room.acquire(timeout=0.05):
+            self._raise_if_cancelled()
+        self._send(_Message(self._work, "partial", result))
+        self._raise_if_cancelled()
+
+
+class JobRunner(QObject):
+    """Owns the worker thread; create and use it in the GUI thread, `close` it before the application ends.
+
+    Signals:
+        job_changed: the `Job` whose state, progress or message changed.
+    """
+
+    job_changed = Signal(object)
+    _crossed = Signal(object)
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._ids = itertools.count(1)
+        self._queue: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
+        self._jobs: dict[int, Job] = {}
+        self._closed = False
+        self._crossed.connect(self._on_crossed, Qt.ConnectionType.QueuedConnection)
+        self._thread = threading.Thread(target=self._work, name="smtc-worker", daemon=True)
+        self._thread.start()
+
+    @property
+    def jobs(self) -> tuple[Job, ...]:
+        """Jobs that wait or run, oldest first."""
+        return tuple(self._jobs.values())
+
+    @property
+    def busy(self) -> bool:
+        """Whether a job that the person asked for waits or runs."""
+        return any(not job.background for job in self._jobs.values())
+
+    def submit(
+        self,
+        title: str,
+        task: Callable[..., Any],
+        *args: Any,
+        background: bool = False,
+        on_partial: Callable[[Any], None] | None = None,
+        on_done: Callable[[Any], None] | None = None,
+        on_error: Callable[[str], None] | None = None,
+        on_cancelled: Callable[[], None] | None = None,
+        **kwargs: Any,
+    ) -> Job:
+        """Queue `task(ctx, *args, **kwargs)`; the callbacks run in the GUI thread, in order.
+
+        `background` marks work nobody asked for (preloading): it is not counted as busy. `on_error` receives
+        one sentence for people; without it the error is only in `Job.error`.
+
+        Raises:
+            RuntimeError: after `close`.
+        """
+        if self._closed:
+            raise RuntimeError("JobRunner.submit after close")
+        job = Job(next(self._ids), title, background)
+        self._jobs[job.id] = job
+        self._queue.put(_Work(job, task, args, kwargs, on_partial, on_done, on_error, on_cancelled))
+        self.job_changed.emit(job)
+        return job
+
+    def cancel_all(self) -> None:
+        """Ask every job that the person started to end."""
+        for job in self.jobs:
+            if not job.background:
+                job.cancel()
+
+    def close(self, timeout_s: float = 30.0) -> bool:
+        """Cancel everything and join the worker; after it no callback runs any more.
+
+        Returns whether the worker ended in time: a library call that cannot be interrupted may outlast it, and
+        the thread, a daemon, then ends with the process.
+        """
+        if not self._closed:
+            self._closed = True
+            for job in self.jobs:
+                job.cancel()
+            self._queue.put(None)
+        self._thread.join(timeout_s)
+        self._crossed.disconnect(self._on_crossed)
+        return not self._thread.is_alive()
+
+    def _send(self, message: _Message) -> None:
+        try:
+            self._crossed.emit(message)
+        except RuntimeError:
+            # The window is gone and Qt has deleted the C++ half: nobody is left to tell.
+            message.work.job.cancel()
+
+    def _work(self) -> None:
+        while (work := self._queue.get()) is not None:
+            if work.job._cancel.is_set():
+                self._send(_Message(work, "cancelled"))
+                continue
+            self._send(_Message(work, "running"))
+            try:
+                value = work.task(_Context(work, self._send), *work.args, **work.kwargs)
+            except Cancelled:
+                self._send(_Message(work, "cancelled"))
+            except UserError as error:
+                self._send(_Message(work, "failed", str(error)))
+            except Exception as error:
+                logger.exception("%s failed", work.job.title)
+                sentence = f"{work.job.title} failed: {type(error).__name__}: {error}"
+                self._send(_Message(work, "failed", sentence))
+            else:
+                self._send(_Message(work, "done", value))
+
+    @Slot(object)
+    def _on_crossed(self, message: _Message) -> None:
+        work, job = message.work, message.work.job
+        if message.kind == "partial":
+            work.room.release()
+            if not self._closed and work.on_partial is not None:
+                work.on_partial(message.value)
+            return
+        if self._closed:
+            return
+        if message.kind == "running":
+            job.state, job.started_s = JobState.RUNNING, time.monotonic()
+        elif message.kind == "progress":
+            job.done, job.total, job.message = message.value
+        else:
+            self._finish(message)
+            return
+        self.job_changed.emit(job)
+
+    def _finish(self, message: _Message) -> None:
+        work, job = message.work, message.work.job
+        del self._jobs[job.id]
+        if message.kind == "done":
+            job.state = JobState.DONE
+            callback, arguments = work.on_done, (message.value,)
+        elif message.kind == "failed":
+            job.state, job.error = JobState.FAILED, message.value
+            callback, arguments = work.on_error, (message.value,)
+        else:
+            job.state = JobState.CANCELLED
+            callback, arguments = work.on_cancelled, ()
+        self.job_changed.emit(job)
+        if callback is not None:
+            callback(*arguments)

@@ -1,0 +1,150 @@
+"""The worker thread: order, threads, cancelling, errors, bounded results, closing."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from PySide6.QtCore import QObject, QTimer
+
+from smtc_app.core.errors import UserError
+from smtc_app.jobs.runner import MAX_WAITING_PARTIALS, JobRunner, JobState
+
+
+@pytest.fixture
+def runner(qtbot):
+    runner = JobRunner()
+    yield runner
+    assert runner.close(10)
+
+
+def _count(ctx, steps, seen_threads):
+    seen_threads.append(threading.get_ident())
+    for step in range(steps):
+        ctx.progress(step, steps, "counting")
+        ctx.partial(step)
+    return steps
+
+
+def test_results_arrive_in_order_in_the_gui_thread(runner, qtbot):
+    worker_threads, partials, threads, results = [], [], set(), []
+
+    def on_partial(value):
+        partials.append(value)
+        threads.add(threading.get_ident())
+
+    job = runner.submit("Count", _count, 40, worker_threads, on_partial=on_partial, on_done=results.append)
+    qtbot.waitUntil(lambda: job.state is JobState.DONE)
+    assert partials == list(range(40))
+    assert results == [40]
+    assert threads == {threading.get_ident()}
+    assert worker_threads != [threading.get_ident()]
+    assert runner.jobs == ()
+
+
+def test_a_task_faster_than_the_window_waits(runner, qtbot):
+    handed_over = []
+
+    def flood(ctx):
+        for step in range(10 * MAX_WAITING_PARTIALS):
+            ctx.partial(step)
+            handed_over.append(step)
+
+    most_ahead = []
+    received = []
+
+    def on_partial(value):
+        received.append(value)
+        most_ahead.append(len(handed_over) - len(received))
+
+    job = runner.submit("Flood", flood, on_partial=on_partial)
+    qtbot.waitUntil(lambda: job.state is JobState.DONE)
+    assert len(received) == 10 * MAX_WAITING_PARTIALS
+    assert max(most_ahead) <= MAX_WAITING_PARTIALS + 1
+
+
+def test_cancel_keeps_what_came_and_ends_the_job(runner, qtbot):
+    received = []
+    cancelled = []
+
+    def endless(ctx):
+        step = 0
+        while True:
+            ctx.partial(step)
+            step += 1
+
+    def on_partial(value):
+        received.append(value)
+        if value == 5:
+            job.cancel()
+
+    job = runner.submit(
+        "Endless", endless, on_partial=on_partial, on_cancelled=lambda: cancelled.append(True)
+    )
+    qtbot.waitUntil(lambda: job.state is JobState.CANCELLED)
+    assert received[:6] == [0, 1, 2, 3, 4, 5]
+    assert cancelled == [True]
+
+
+def test_a_queued_job_can_be_cancelled_before_it_starts(runner, qtbot):
+    release = threading.Event()
+    ran = []
+    first = runner.submit("Wait", lambda ctx: release.wait(10))
+    second = runner.submit("Never", lambda ctx: ran.append(True))
+    second.cancel()
+    release.set()
+    qtbot.waitUntil(lambda: second.state is JobState.CANCELLED)
+    assert first.state is JobState.DONE
+    assert ran == []
+
+
+def test_a_user_error_arrives_as_its_sentence(runner, qtbot):
+    def fail(ctx):
+        raise UserError("clip.mp4 has no frames; choose another video.")
+
+    errors = []
+    job = runner.submit("Open", fail, on_error=errors.append)
+    qtbot.waitUntil(lambda: job.state is JobState.FAILED)
+    assert errors == ["clip.mp4 has no frames; choose another video."]
+
+
+def test_an_unexpected_error_is_logged_and_the_worker_lives_on(runner, qtbot, caplog):
+    errors, results = [], []
+    job = runner.submit("Divide", lambda ctx: 1 / 0, on_error=errors.append)
+    after = runner.submit("Add", lambda ctx: 1 + 1, on_done=results.append)
+    qtbot.waitUntil(lambda: after.state is JobState.DONE)
+    assert job.state is JobState.FAILED
+    assert errors == ["Divide failed: ZeroDivisionError: division by zero"]
+    assert "ZeroDivisionError" in caplog.text
+    assert results == [2]
+
+
+def test_closing_while_a_task_runs_joins_it_and_calls_nothing_back(qtbot):
+    runner = JobRunner()
+    started = threading.Event()
+    calls = []
+
+    def endless(ctx):
+        started.set()
+        while True:
+            ctx.partial("x")
+
+    runner.submit("Endless", endless, on_partial=calls.append, on_cancelled=lambda: calls.append("cancelled"))
+    assert started.wait(10)
+    assert runner.close(10)
+    calls.clear()
+    anchor = QObject()
+    ticks = []
+    QTimer.singleShot(50, anchor, lambda: ticks.append(True))
+    qtbot.waitUntil(lambda: bool(ticks))
+    assert calls == []
+    with pytest.raises(RuntimeError, match="after close"):
+        runner.submit("Late", lambda ctx: None)
+
+
+def test_background_work_is_not_counted_as_busy(runner, qtbot):
+    release = threading.Event()
+    job = runner.submit("Preload", lambda ctx: release.wait(10), background=True)
+    assert not runner.busy
+    release.set()
+    qtbot.waitUntil(lambda: job.state is JobState.DONE)
