@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+import importlib.abc
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+class _QtIsNotInstalled(importlib.abc.MetaPathFinder):
+    """Makes Qt unimportable: the tests of the model and the core must pass where it is not installed."""
+
+    def find_spec(self, fullname, path=None, target=None):
+        if fullname.partition(".")[0] in {"PySide6", "shiboken6", "pyqtgraph"}:
+            raise ModuleNotFoundError(f"No module named {fullname!r} (Qt is blocked)", name=fullname)
+
+
+if os.environ.get("SMTC_TESTS_WITHOUT_QT"):
+    sys.meta_path.insert(0, _QtIsNotInstalled())
 
 
 @pytest.fixture(scope="session")

@@ -196,8 +196,8 @@ class JobRunner(QObject):
     def close(self, timeout_s: float = 30.0) -> bool:
         """Cancel everything and join the worker; after it no callback runs any more.
 
-        Returns whether the worker ended in time: a library call that cannot be interrupted may outlast it, and
-        the thread, a daemon, then ends with the process.
+        Returns whether the worker ended in time: a library call that cannot be interrupted may outlast it,
+        and the thread, a daemon, then ends with the process.
         """
         if not self._closed:
             self._closed = True
