@@ -1,0 +1,308 @@
+"""The work that the window and the command line share; nothing else of the application imports smtc_model.
+
+A task is a plain function whose first argument is a `context.TaskContext`. torch is imported inside the
+functions, so that the window is up before it is loaded. To add a task, write a function here and give it to
+`JobRunner.submit` or call it with the command line's context.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from smtc_app.core.errors import UserError
+from smtc_app.jobs.context import Cancelled, TaskContext
+
+if TYPE_CHECKING:
+    from smtc_app.core.document import ProposalMask
+    from smtc_app.io.source import FrameSource
+    from smtc_model.propagation import PropagatedFrame
+    from smtc_model.smtc import SMTC
+
+logger = logging.getLogger(__name__)
+
+MODELS_KEPT = 2
+_models: dict[tuple[str, str], SMTC] = {}
+_models_lock = threading.Lock()
+
+
+@dataclass(frozen=True)
+class ModelSummary:
+    """What the window tells about the model in use."""
+
+    name: str
+    hash: str
+    trained: bool
+    has_slots: bool
+    device: str
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """What a finished propagation or proposal run tells: the model, and whether it left the GPU."""
+
+    model: ModelSummary
+    frames: int
+    fell_back_to_cpu: bool = False
+
+    @property
+    def message(self) -> str:
+        """One sentence for people, empty when there is nothing to tell."""
+        if self.fell_back_to_cpu:
+            return "The GPU ran out of memory, so this was computed on the CPU, which takes longer."
+        return ""
+
+
+@contextmanager
+def _errors_for_people() -> Iterator[None]:
+    """Turn the model package's sentence into the application's."""
+    from smtc_model.errors import ModelError
+
+    try:
+        yield
+    except ModelError as error:
+        raise UserError(str(error)) from error
+
+
+def _load(model: str | Path | None, device: str) -> SMTC:
+    """The model of that name or file on that device; the last few stay loaded."""
+    from smtc_model.weights import load_model, resolve_device
+
+    key = (str(model or ""), str(resolve_device(device)))
+    with _models_lock:
+        if key not in _models:
+            loaded = load_model(model, device=key[1])
+            while len(_models) >= MODELS_KEPT:
+                del _models[next(iter(_models))]
+            _models[key] = loaded
+        _models[key] = _models.pop(key)
+        return _models[key]
+
+
+def _summary(model: SMTC, device: str) -> ModelSummary:
+    return ModelSummary(model.name, model.hash, model.trained, model.has_slots, device)
+
+
+def _falls_back_to_cpu(run: Callable[[str], Any], device: str) -> tuple[Any, str, bool]:
+    """Run on `device`, and once more on the CPU when the GPU's memory does not suffice.
+
+    Returns the result, the device it was computed on and whether it fell back.
+    """
+    import torch
+
+    from smtc_model.weights import resolve_device
+
+    chosen = str(resolve_device(device))
+    if chosen != "cpu":
+        try:
+            return run(chosen), chosen, False
+        except torch.cuda.OutOfMemoryError as error:
+            logger.warning("out of memory on %s, going on with the CPU: %s", chosen, error)
+        # Outside the handler: the exception's traceback would keep the tensors alive.
+        with _models_lock:
+            _models.clear()
+        torch.cuda.empty_cache()
+        return run("cpu"), "cpu", True
+    return run(chosen), chosen, False
+
+
+def _task(function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        with _errors_for_people():
+            return function(*args, **kwargs)
+
+    return wrapped
+
+
+@_task
+def preload_task(ctx: TaskContext, *, model: str | Path | None = None, device: str = "auto") -> ModelSummary:
+    """Import torch and load the model, so that the first proposal does not wait for it."""
+    from smtc_model.weights import resolve_device
+
+    ctx.progress(0, 1, "loading the model")
+    loaded = _load(model, device)
+    ctx.progress(1, 1)
+    return _summary(loaded, str(resolve_device(device)))
+
+
+@_task
+def propose_task(
+    ctx: TaskContext,
+    source: FrameSource,
+    frames: Sequence[int],
+    *,
+    model: str | Path | None = None,
+    max_objects: int = 10,
+    granularity: float = 0.5,
+    device: str = "auto",
+) -> tuple[dict[int, list[ProposalMask]], RunSummary]:
+    """Propose objects on the given frames, linked over them: the same track is the same object.
+
+    Args:
+        frames: frame indices.
+        max_objects: most proposals on a frame.
+        granularity: 0 (few, large) to 1 (many, small).
+
+    Returns the proposals of each frame, best first, and the run's summary.
+
+    Raises:
+        UserError: a model that cannot be loaded, or a frame that cannot be read.
+    """
+    from smtc_model.discovery import DiscoveryConfig, propose
+
+    config = DiscoveryConfig(max_objects=max_objects, granularity=granularity)
+
+    def run(chosen: str) -> tuple[dict[int, list[ProposalMask]], SMTC]:
+        loaded = _load(model, chosen)
+        found = propose(loaded, source, frames, config=config, device=chosen, progress=ctx.progress)
+        masks = {frame: [_to_proposal_mask(p) for p in proposals] for frame, proposals in found.items()}
+        return masks, loaded
+
+    ctx.progress(0, len(frames), "loading the model")
+    (proposals, loaded), used, fell_back = _falls_back_to_cpu(run, device)
+    return proposals, RunSummary(_summary(loaded, used), len(proposals), fell_back)
+
+
+def _to_proposal_mask(proposal: Any) -> ProposalMask:
+    from smtc_app.core.document import ProposalMask
+
+    return ProposalMask(
+        frame=proposal.frame,
+        id=proposal.id,
+        mask=proposal.mask,
+        score=float(proposal.score),
+        area=int(proposal.area),
+        box=tuple(int(side) for side in proposal.box),
+        slot=int(proposal.slot),
+        track=int(proposal.track),
+    )
+
+
+@_task
+def propagate_task(
+    ctx: TaskContext,
+    source: FrameSource,
+    keyframes: Mapping[int, np.ndarray],
+    *,
+    direction: str = "both",
+    span: tuple[int, int] | None = None,
+    objects: set[int] | None = None,
+    model: str | Path | None = None,
+    preset: str = "default",
+    device: str = "auto",
+) -> RunSummary:
+    """Propagate the keyframes' labels; every frame is handed over with `ctx.partial` as a `PropagatedFrame`.
+
+    Args:
+        keyframes: frame index -> label map (H,W) uint16 of the source's size.
+        direction: "forward", "backward" or "both".
+        span: first and one past the last frame to compute; None: the whole video.
+        objects: ids to propagate; None: all.
+
+    Raises:
+        UserError: no labels, a model that cannot be loaded, a frame that cannot be read.
+        Cancelled: when the person cancels; frames handed over before stay.
+    """
+    from smtc_model.propagation import propagate
+    from smtc_model.propagation_config import PRESETS
+
+    if preset not in PRESETS:
+        raise UserError(f"There is no propagation preset {preset!r}; choose one of {', '.join(PRESETS)}.")
+    if not any(np.any(labels) for labels in keyframes.values()):
+        raise UserError("There is nothing to propagate: mark an object on a keyframe first.")
+    first, stop = span or (0, len(source))
+    total = sum(1 for frame in range(first, stop) if frame not in keyframes)
+
+    def run(chosen: str) -> tuple[int, SMTC]:
+        loaded = _load(model, chosen)
+        frames: Iterator[PropagatedFrame] = propagate(
+            loaded,
+            source,
+            keyframes,
+            direction=direction,
+            span=span,
+            config=PRESETS[preset],
+            device=chosen,
+            objects=objects,
+            cancelled=ctx.cancelled,
+        )
+        count = 0
+        for frame in frames:
+            count += 1
+            ctx.partial(frame)
+            ctx.progress(count, total, f"frame {frame.index}")
+        if ctx.cancelled():
+            raise Cancelled
+        return count, loaded
+
+    ctx.progress(0, total, "loading the model")
+    (count, loaded), used, fell_back = _falls_back_to_cpu(run, device)
+    return RunSummary(_summary(loaded, used), count, fell_back)
+
+
+@_task
+def split_task(
+    ctx: TaskContext,
+    source: FrameSource,
+    frame: int,
+    mask: np.ndarray,
+    *,
+    parts: int = 2,
+    model: str | Path | None = None,
+    device: str = "auto",
+) -> list[np.ndarray]:
+    """Split one mask (H,W) bool into up to `parts` masks by slot attention inside it."""
+    from smtc_model.discovery import split_mask
+
+    ctx.progress(0, 1, "splitting by slot")
+
+    def run(chosen: str) -> list[np.ndarray]:
+        return split_mask(_load(model, chosen), source[frame], mask, parts=parts, device=chosen)
+
+    masks, _, _ = _falls_back_to_cpu(run, device)
+    ctx.progress(1, 1)
+    return masks
+
+
+@dataclass(frozen=True)
+class Score:
+    """DAVIS measures of a sequence: means over objects and frames, each in [0,1]."""
+
+    jaccard: float
+    boundary_f: float
+
+    @property
+    def j_and_f(self) -> float:
+        """The mean of both, the number that papers give."""
+        return (self.jaccard + self.boundary_f) / 2
+
+
+def score_sequence(
+    reference: Callable[[int], np.ndarray], predicted: Callable[[int], np.ndarray], frames: Sequence[int]
+) -> Score:
+    """Score label maps against exact ones under the semi-supervised DAVIS protocol.
+
+    Objects are the ids of the first of `frames`; the first and the last frame are left out.
+    """
+    from smtc_model.metrics import boundary_f, jaccard
+
+    first = reference(frames[0])
+    ids = [int(i) for i in np.unique(first) if i]
+    inner = frames[1:-1]
+    j = np.empty((len(ids), len(inner)))
+    f = np.empty_like(j)
+    for column, frame in enumerate(inner):
+        truth, guess = reference(frame), predicted(frame)
+        for row, object_id in enumerate(ids):
+            j[row, column] = jaccard(truth == object_id, guess == object_id)
+            f[row, column] = boundary_f(truth == object_id, guess == object_id)
+    return Score(float(j.mean()), float(f.mean()))
