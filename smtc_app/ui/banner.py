@@ -1,0 +1,89 @@
+"""A strip above the canvas that says what went wrong or what happened, without stopping anybody."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from PySide6.QtCore import QSize, Qt, QTimer, Slot
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QToolButton, QWidget
+
+from smtc_app.ui.theme import MARGIN_PX, SPACING_PX, Theme
+
+INFO_SHOWN_MS = 8000
+_ICONS = {"info": "info", "warning": "warning", "error": "error"}
+
+
+class Banner(QFrame):
+    """Shows one message at a time; an `info` goes by itself, a `warning` or `error` stays until closed."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("banner")
+        self._kind = "info"
+        self._slot: Callable[[], object] | None = None
+        self._icon = QLabel()
+        self._text = QLabel()
+        self._text.setWordWrap(True)
+        self._text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self._text.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+        self._button = QPushButton()
+        self._button.clicked.connect(self._on_button_clicked)
+        self._close = QToolButton()
+        self._close.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self._close.setToolTip("Close this message")
+        self._close.setIconSize(QSize(16, 16))
+        self._close.clicked.connect(self.hide)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(MARGIN_PX, 6, SPACING_PX, 6)
+        layout.setSpacing(SPACING_PX)
+        layout.addWidget(self._icon)
+        layout.addWidget(self._text, 1)
+        layout.addWidget(self._button)
+        layout.addWidget(self._close)
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.timeout.connect(self.hide)
+        Theme.current().changed.connect(self._on_theme_changed)
+        self._on_theme_changed()
+        self.hide()
+
+    @property
+    def text(self) -> str:
+        """The message, empty when none is shown."""
+        return self._text.text() if self.isVisibleTo(self.parentWidget()) else ""
+
+    @property
+    def kind(self) -> str:
+        """`info`, `warning` or `error`."""
+        return self._kind
+
+    def show_message(
+        self, text: str, *, kind: str = "info", button: str = "", slot: Callable[[], object] | None = None
+    ) -> None:
+        """Show `text`; `button` is the caption of a button that calls `slot` and closes the banner."""
+        self._kind, self._slot = kind, slot
+        self._text.setText(text)
+        self._button.setText(button)
+        self._button.setVisible(bool(button))
+        self.setProperty("kind", kind)
+        self.style().unpolish(self)
+        self.style().polish(self)
+        self._on_theme_changed()
+        self._timer.stop()
+        if kind == "info" and not button:
+            self._timer.start(INFO_SHOWN_MS)
+        self.show()
+
+    @Slot()
+    def _on_button_clicked(self) -> None:
+        self.hide()
+        if self._slot is not None:
+            self._slot()
+
+    @Slot(object)
+    def _on_theme_changed(self, _colours: object = None) -> None:
+        theme = Theme.current()
+        c = theme.colours
+        colour = {"info": c.accent, "warning": c.warning, "error": c.error}[self._kind]
+        self._icon.setPixmap(theme.pixmap(_ICONS[self._kind], 20, colour, self.devicePixelRatioF()))
+        self._close.setIcon(theme.icon("cancel"))
