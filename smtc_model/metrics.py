@@ -1,8 +1,8 @@
 """The measures of the DAVIS benchmarks: region similarity J, contour accuracy F and their statistics.
 
 Source: Perazzi et al., "A Benchmark Dataset and Evaluation Methodology for Video Object Segmentation", CVPR
-2016, as the evaluation that DAVIS-2017 released computes them. Deviation: the bins of the decay don't wrap for
-sequences above 256 frames.
+2016, as the evaluation that DAVIS-2017 released computes them. Deviation: the bins of the decay do not wrap
+for sequences above 256 frames.
 
 Letters: H x W pixels, R reference masks, P predicted masks, T frames. Masks are bool; in every function the
 reference comes first. `void` (H,W) bool marks pixels that are left out of both masks.
