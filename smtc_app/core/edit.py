@@ -1,0 +1,441 @@
+"""How commands change a document: an `Edit` applies changes at once and remembers how to take them back.
+
+Every change is one small operation that *swaps* a value with the document's, so the same list run backwards
+undoes and run forwards redoes, to the exact bytes, and only the value that the document does not hold is
+kept. To extend: add an operation class with `swap`, `nbytes` and `touched`, and a method of `Edit` that
+records it.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Protocol
+
+import numpy as np
+
+from smtc_app.core.annotation import ANCHORED, Change, FrameStatus, ObjectInfo, ProposalMask
+from smtc_app.core.document import Document
+from smtc_app.core.errors import UserError
+from smtc_app.core.mask_store import PackedMask
+from smtc_app.core.track import ObjectTrack
+
+Row = tuple[int, int, int]  # status, confidence, sources as an ObjectTrack stores them
+_EMPTY_ROW: Row = (0, 0, 0)
+_OVERHEAD_BYTES = 160  # a small Python object with its list entry
+
+
+class Operation(Protocol):
+    """One reversible change; `touched` is (kind of Change, frames, objects)."""
+
+    def swap(self, document: Document) -> None: ...
+
+    @property
+    def nbytes(self) -> int: ...
+
+    def touched(self) -> tuple[str, Iterable[int], Iterable[int]]: ...
+
+
+class _MaskOperation:
+    __slots__ = ("frame", "objects", "other")
+
+    def __init__(self, frame: int, other: PackedMask | None, objects: tuple[int, ...]) -> None:
+        self.frame, self.other, self.objects = frame, other, objects
+
+    def swap(self, document: Document) -> None:
+        current = document._masks.pop(self.frame, None)
+        if self.other is not None:
+            document._masks[self.frame] = self.other
+        self.other = current
+        for object_id in self.objects:
+            document._edited_at[self.frame, object_id] = document._revision + 1
+
+    @property
+    def nbytes(self) -> int:
+        return _OVERHEAD_BYTES + (self.other.nbytes if self.other is not None else 0)
+
+    def touched(self) -> tuple[str, Iterable[int], Iterable[int]]:
+        return "labels", (self.frame,), self.objects
+
+
+class _RowOperation:
+    """Status, confidence and sources of several objects on one frame."""
+
+    __slots__ = ("frame", "objects", "rows")
+
+    def __init__(self, frame: int, objects: tuple[int, ...], rows: tuple[Row, ...]) -> None:
+        self.frame, self.objects, self.rows = frame, objects, rows
+
+    def swap(self, document: Document) -> None:
+        tracks = [document._tracks[object_id] for object_id in self.objects]
+        current = tuple(track.row(self.frame) for track in tracks)
+        for track, row in zip(tracks, self.rows, strict=True):
+            track.set_row(self.frame, row)
+        # The usual case, a frame that had nothing before, costs one shared tuple.
+        self.rows = (_EMPTY_ROW,) * len(current) if not any(map(any, current)) else current
+
+    @property
+    def nbytes(self) -> int:
+        return _OVERHEAD_BYTES + 64 * len(self.objects)
+
+    def touched(self) -> tuple[str, Iterable[int], Iterable[int]]:
+        return "status", (self.frame,), self.objects
+
+
+class _SpanOperation:
+    """Statuses of one object from `start` on, deflated."""
+
+    __slots__ = ("data", "object_id", "start", "stop")
+
+    def __init__(self, object_id: int, start: int, statuses: np.ndarray) -> None:
+        self.object_id, self.start, self.stop = object_id, start, start + statuses.size
+        self.data = zlib.compress(statuses.tobytes(), 1)
+
+    def swap(self, document: Document) -> None:
+        status = document._tracks[self.object_id].status[self.start : self.stop]
+        current = zlib.compress(status.tobytes(), 1)
+        status[:] = np.frombuffer(zlib.decompress(self.data), np.uint8)
+        self.data = current
+
+    @property
+    def nbytes(self) -> int:
+        return _OVERHEAD_BYTES + len(self.data)
+
+    def touched(self) -> tuple[str, Iterable[int], Iterable[int]]:
+        return "status", range(self.start, self.stop), (self.object_id,)
+
+
+class _TrackOperation:
+    """A whole track, or its absence."""
+
+    __slots__ = ("object_id", "other")
+
+    def __init__(self, object_id: int, other: ObjectTrack | None) -> None:
+        self.object_id, self.other = object_id, other
+
+    def swap(self, document: Document) -> None:
+        current = document._tracks.pop(self.object_id, None)
+        if self.other is not None:
+            document._tracks[self.object_id] = self.other
+        self.other = current
+
+    @property
+    def nbytes(self) -> int:
+        return _OVERHEAD_BYTES + (self.other.nbytes if self.other is not None else 0)
+
+    def touched(self) -> tuple[str, Iterable[int], Iterable[int]]:
+        return "status", (), (self.object_id,)
+
+
+class _ObjectsOperation:
+    __slots__ = ("objects", "other")
+
+    def __init__(self, other: tuple[ObjectInfo, ...], objects: tuple[int, ...]) -> None:
+        self.other, self.objects = other, objects
+
+    def swap(self, document: Document) -> None:
+        current = tuple(document._objects.values())
+        # In place: views given out by Document.objects follow.
+        document._objects.clear()
+        document._objects.update((info.id, info) for info in self.other)
+        self.other = current
+
+    @property
+    def nbytes(self) -> int:
+        return _OVERHEAD_BYTES + 8 * len(self.other)
+
+    def touched(self) -> tuple[str, Iterable[int], Iterable[int]]:
+        return "objects", (), self.objects
+
+
+class _ToggleOperation:
+    """A frame enters or leaves the keyframes or the locked frames."""
+
+    __slots__ = ("frame", "kind")
+
+    def __init__(self, kind: str, frame: int) -> None:
+        self.kind, self.frame = kind, frame
+
+    def swap(self, document: Document) -> None:
+        if self.kind == "keyframes":
+            document._keyframes ^= {self.frame}
+            document._sorted_keyframes = None
+        else:
+            document._locked ^= {self.frame}
+
+    @property
+    def nbytes(self) -> int:
+        return _OVERHEAD_BYTES
+
+    def touched(self) -> tuple[str, Iterable[int], Iterable[int]]:
+        return self.kind, (self.frame,), ()
+
+
+class _ProposalsOperation:
+    __slots__ = ("frame", "other")
+
+    def __init__(self, frame: int, other: tuple[ProposalMask, ...]) -> None:
+        self.frame, self.other = frame, other
+
+    def swap(self, document: Document) -> None:
+        current = document._proposals.pop(self.frame, ())
+        if self.other:
+            document._proposals[self.frame] = self.other
+        self.other = current
+
+    @property
+    def nbytes(self) -> int:
+        return _OVERHEAD_BYTES + sum(proposal.nbytes for proposal in self.other)
+
+    def touched(self) -> tuple[str, Iterable[int], Iterable[int]]:
+        return "proposals", (self.frame,), ()
+
+
+class Patch:
+    """What one command changed; `undo` and `redo` alternate."""
+
+    def __init__(self, operations: list[Operation]) -> None:
+        self.operations = operations
+
+    def __bool__(self) -> bool:
+        return bool(self.operations)
+
+    @property
+    def nbytes(self) -> int:
+        return sum(operation.nbytes for operation in self.operations)
+
+    def undo(self, document: Document) -> None:
+        for operation in reversed(self.operations):
+            operation.swap(document)
+
+    def redo(self, document: Document) -> None:
+        for operation in self.operations:
+            operation.swap(document)
+
+    def announce(self, document: Document) -> None:
+        """Raise the revision and tell subscribers, one Change for each kind touched."""
+        document._revision += 1
+        frames: dict[str, set[int]] = {}
+        objects: dict[str, set[int]] = {}
+        for operation in self.operations:
+            kind, touched_frames, touched_objects = operation.touched()
+            frames.setdefault(kind, set()).update(touched_frames)
+            objects.setdefault(kind, set()).update(touched_objects)
+        for kind in ("objects", "labels", "status", "keyframes", "locked", "proposals"):
+            if kind in frames:
+                document._notify(Change(kind, frozenset(frames[kind]), frozenset(objects[kind])))
+
+
+class Edit:
+    """Applies changes to `document` and records them. `finish()` gives the patch, `rollback()` takes all
+    back."""
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        self._operations: list[Operation] = []
+
+    def finish(self) -> Patch:
+        return Patch(self._operations)
+
+    def rollback(self) -> None:
+        Patch(self._operations).undo(self.document)
+        self._operations = []
+
+    def _apply(self, operation: Operation) -> None:
+        operation.swap(self.document)
+        self._operations.append(operation)
+
+    # Guards: the sentences people see
+
+    def require_frame(self, frame: int) -> None:
+        count = self.document.frame_count
+        if not 0 <= frame < count:
+            raise UserError(f"There is no frame {frame}: the video has frames 0 to {count - 1}.")
+
+    def require_unlocked_frames(self, frames: Iterable[int]) -> None:
+        locked = sorted(self.document._locked.intersection(frames))
+        if locked:
+            shown = ", ".join(str(frame) for frame in locked[:3]) + (", ..." if len(locked) > 3 else "")
+            noun, verb = ("Frame", "is") if len(locked) == 1 else ("Frames", "are")
+            raise UserError(f"{noun} {shown} {verb} locked: unlock before changing labels there.")
+
+    def require_object(self, object_id: int) -> ObjectInfo:
+        info = self.document._objects.get(object_id)
+        if info is None:
+            raise UserError(
+                f"There is no object {object_id} (it may have been deleted): choose another object."
+            )
+        return info
+
+    def require_unlocked_objects(self, object_ids: Iterable[int]) -> None:
+        for object_id in object_ids:
+            info = self.document._objects.get(object_id)
+            if info is not None and info.locked:
+                raise UserError(f"The object '{info.name}' is locked: unlock it before changing it.")
+
+    # Labels
+
+    def edit_labels(
+        self,
+        frame: int,
+        labels: np.ndarray,
+        *,
+        edited: Collection[int] | None = None,
+        status: FrameStatus | None = None,
+    ) -> None:
+        """A person's edit of one frame, with everything that follows from it.
+
+        `edited` are the objects the edit is about; None means those that gained pixels or, if none did, those
+        that lost some. Their status becomes `status`, or when None: manual where they were absent or manual,
+        else corrected; the frame becomes a keyframe; their stale spans are marked. Other objects that lost
+        pixels keep their status, or become absent with their last pixel.
+
+        Raises UserError on a locked frame, a locked object, or an id without an object.
+        """
+        document = self.document
+        self.require_frame(frame)
+        labels = document.store.checked(labels)
+        before = document.labels(frame)
+        changed = labels != before
+        if not changed.any():
+            return
+        self.require_unlocked_frames((frame,))
+        gained = _ids(labels[changed])
+        lost = _ids(before[changed])
+        for object_id in gained:
+            self.require_object(object_id)
+        self.require_unlocked_objects(sorted({*gained, *lost}))
+        if edited is None:
+            edited = gained or lost
+        edited = [object_id for object_id in edited if object_id in document._objects]
+
+        self.set_mask(frame, document.store.pack(labels), objects=tuple(sorted({*gained, *lost, *edited})))
+        present = set(gained) | {object_id for object_id in {*lost, *edited} if (labels == object_id).any()}
+        rows: dict[int, Row] = {}
+        for object_id in edited:
+            old = FrameStatus(int(document._tracks[object_id].status[frame]))
+            rows[object_id] = (int(_edited_status(old, object_id in present, status)), 0, 0)
+        for object_id in {*gained, *lost}.difference(edited).intersection(document._objects):
+            row = document._tracks[object_id].row(frame)
+            if object_id in present and row[0] == FrameStatus.ABSENT:
+                rows[object_id] = (int(status or FrameStatus.MANUAL), 0, 0)
+            elif object_id not in present and row[0] != FrameStatus.ABSENT:
+                rows[object_id] = _EMPTY_ROW
+        self.set_rows(frame, rows)
+        for object_id in edited:
+            self.mark_stale(frame, object_id)
+        self._keep_keyframe(frame)
+
+    def _keep_keyframe(self, frame: int) -> None:
+        """An edited frame is a keyframe while some object is anchored there or it shows any label."""
+        document = self.document
+        anchored = any(track.status[frame] in ANCHORED for track in document._tracks.values())
+        if anchored:
+            self.set_keyframe(frame, True)
+        elif frame not in document._masks:
+            self.set_keyframe(frame, False)
+
+    def mark_stale(self, frame: int, object_id: int) -> None:
+        """Make stale what depends on an object's labels on `frame`, up to the neighbouring anchors.
+
+        Between the object's anchors around `frame`, a propagated frame (or one where propagation found
+        nothing) depends on `frame` when it came from it, or when it is nearer to it than to any keyframe it
+        came from. Locked frames stay.
+        """
+        document = self.document
+        track = document._tracks[object_id]
+        anchors = document.anchors(object_id)
+        before, after = anchors[anchors < frame], anchors[anchors > frame]
+        start = int(before[-1]) + 1 if before.size else 0
+        stop = int(after[0]) if after.size else document.frame_count
+        status, sources = track.status[start:stop], track.sources[start:stop]
+        candidates = np.flatnonzero(
+            (sources != 0) & ((status == FrameStatus.PROPAGATED) | (status == FrameStatus.ABSENT))
+        )
+        if not candidates.size:
+            return
+        stale = np.zeros(candidates.size, bool)
+        for index in np.unique(sources[candidates]):
+            of_index = np.flatnonzero(sources[candidates] == index)
+            origin = np.asarray(document._source_table[index], np.int64)
+            frames = candidates[of_index] + start
+            if frame in origin:
+                stale[of_index] = True
+            else:
+                nearest = np.abs(frames[:, None] - origin[None, :]).min(axis=1)
+                stale[of_index] = np.abs(frames - frame) < nearest
+        if document._locked:
+            stale &= ~np.isin(candidates + start, list(document._locked))
+        chosen = candidates[stale]
+        if chosen.size:
+            first, last = int(chosen[0]), int(chosen[-1]) + 1
+            statuses = status[first:last].copy()
+            statuses[chosen - first] = FrameStatus.STALE
+            self._apply(_SpanOperation(object_id, start + first, statuses))
+
+    def set_mask(self, frame: int, mask: PackedMask | None, *, objects: tuple[int, ...] = ()) -> None:
+        """Replace a frame's mask; `objects` are those whose pixels a person changed (for `edited_since`)."""
+        if self.document._masks.get(frame) is not mask:
+            self._apply(_MaskOperation(frame, mask, objects))
+
+    def set_rows(self, frame: int, rows: dict[int, Row]) -> None:
+        """Status, confidence and sources of objects on a frame, as stored."""
+        tracks = self.document._tracks
+        rows = {object_id: row for object_id, row in rows.items() if tracks[object_id].row(frame) != row}
+        if rows:
+            self._apply(_RowOperation(frame, tuple(rows), tuple(rows.values())))
+
+    def set_track(self, object_id: int, track: ObjectTrack | None) -> None:
+        self._apply(_TrackOperation(object_id, track))
+
+    # Objects, frames, proposals
+
+    def set_objects(self, objects: Sequence[ObjectInfo]) -> None:
+        """The whole list in its order; objects that are new get a track, those that go lose theirs."""
+        document = self.document
+        new, old = {info.id: info for info in objects}, document._objects
+        if len(new) != len(objects):
+            raise ValueError("two objects with one id")
+        if list(new.items()) == list(old.items()):
+            return
+        ids = {*new, *old}
+        touched = tuple(i for i in ids if new.get(i) != old.get(i)) or tuple(new)
+        removed, added = [i for i in old if i not in new], [i for i in new if i not in old]
+        for object_id in added:
+            self.set_track(object_id, ObjectTrack(document.frame_count))
+        self._apply(_ObjectsOperation(tuple(objects), touched))
+        for object_id in removed:
+            self.set_track(object_id, None)
+
+    def update_object(self, object_id: int, change: Callable[[ObjectInfo], ObjectInfo]) -> None:
+        self.require_object(object_id)
+        objects = self.document._objects.values()
+        self.set_objects([change(info) if info.id == object_id else info for info in objects])
+
+    def set_keyframe(self, frame: int, on: bool) -> None:
+        if (frame in self.document._keyframes) != on:
+            self._apply(_ToggleOperation("keyframes", frame))
+
+    def set_locked(self, frame: int, on: bool) -> None:
+        if (frame in self.document._locked) != on:
+            self._apply(_ToggleOperation("locked", frame))
+
+    def set_proposals(self, frame: int, proposals: Sequence[ProposalMask]) -> None:
+        if tuple(proposals) != self.document._proposals.get(frame, ()):
+            self._apply(_ProposalsOperation(frame, tuple(proposals)))
+
+
+def _ids(values: np.ndarray) -> list[int]:
+    """The labels among `values`, without the background."""
+    return np.flatnonzero(np.bincount(values, minlength=1)[1:] > 0).__add__(1).tolist()
+
+
+def _edited_status(old: FrameStatus, present: bool, status: FrameStatus | None) -> FrameStatus:
+    if not present:
+        # Erasing one's own drawing leaves nothing; erasing the machine's says "it is not here", which must
+        # hold.
+        own = old in (FrameStatus.ABSENT, FrameStatus.MANUAL, FrameStatus.PROPOSED)
+        return FrameStatus.ABSENT if own else FrameStatus.CORRECTED
+    if status is not None:
+        return status
+    return FrameStatus.MANUAL if old in (FrameStatus.ABSENT, FrameStatus.MANUAL) else FrameStatus.CORRECTED
