@@ -2,7 +2,8 @@
 
 A backbone maps frames (B,3,H,W) to `Features`. To add one: write a module that maps *normalised* frames to a
 map (B,C,h,w) and has the attributes ``channels`` and ``stride``, enter it in `BACKBONES` and build it in
-`_build_map_net`. Vision transformers live in :mod:`smtc_model.vit`.
+`_build_map_net`. It may also have ``size_multiple``, if H and W must be multiples of more than the stride, and
+``options``, the JSON-serialisable keyword arguments that build it again. Vision transformers live in :mod:`smtc_model.vit`.
 
 Letters: B frames, C channels, H x W pixels, h x w tokens.
 """
@@ -81,7 +82,8 @@ BACKBONES: dict[str, BackboneInfo] = {
 class Backbone(nn.Module):
     """Base of all backbones.
 
-    name: registry name. channels: C. stride: pixels per token. mean, std: of RGB frames in [0,1].
+    name: registry name. channels: C. stride: pixels per token. size_multiple: of which sides must be multiples.
+    mean, std: of RGB frames in [0,1].
     licence: of the weights. trained: False for fixed or randomly initialised features.
     """
 
@@ -107,6 +109,7 @@ class Backbone(nn.Module):
         self.stride = stride
         self.mean = tuple(mean)
         self.std = tuple(std)
+        self.size_multiple = int(getattr(net, "size_multiple", stride))
         self.licence = licence
         self.trained = trained
         self.register_buffer("mean_rgb", torch.tensor(self.mean).view(3, 1, 1), persistent=False)
@@ -118,8 +121,9 @@ class Backbone(nn.Module):
         return dict(getattr(self.net, "options", {}))
 
     def fit_size(self, height: int, width: int) -> tuple[int, int]:
-        """The nearest size (H, W) whose sides are multiples of the stride, at least one token each way."""
-        return tuple(max(1, round(side / self.stride)) * self.stride for side in (height, width))
+        """The nearest size (H, W) that the network takes: multiples of its stride, at least one token each way."""
+        multiple = self.size_multiple
+        return tuple(max(1, round(side / multiple)) * multiple for side in (height, width))
 
     def normalise(self, frames: Tensor) -> Tensor:
         """RGB in [0,1] to zero mean and unit deviation by the backbone's own statistics."""
@@ -128,8 +132,8 @@ class Backbone(nn.Module):
     def forward(self, frames: Tensor) -> Features:
         """frames (B,3,H,W), float RGB in [0,1], any size -> Features.
 
-        Sides that are not multiples of the stride are resized to the nearest one (bilinear, antialiased), so
-        tokens always cover the whole frame. Raises ValueError for another shape.
+        Another size than `fit_size` allows is resized to it (bilinear, antialiased), so tokens always cover the
+        whole frame. Raises ValueError for another shape.
         """
         if frames.ndim != 4 or frames.shape[1] != 3:
             raise ValueError(f"frames must have shape (B, 3, H, W), got {tuple(frames.shape)}")
@@ -139,7 +143,7 @@ class Backbone(nn.Module):
         return self.encode(self.normalise(frames))
 
     def encode(self, normalised: Tensor) -> Features:
-        """normalised (B,3,H,W), sides multiples of the stride -> Features."""
+        """normalised (B,3,H,W) of a size that `fit_size` gives -> Features."""
         maps = self.net(normalised)
         if isinstance(maps, list | tuple):  # timm's feature extractors return one map per stage
             maps = maps[-1]
