@@ -2,8 +2,9 @@
 
 A backbone maps frames (B,3,H,W) to `Features`. To add one: write a module that maps *normalised* frames to a
 map (B,C,h,w) and has the attributes ``channels`` and ``stride``, enter it in `BACKBONES` and build it in
-`_build_map_net`. It may also have ``size_multiple``, if H and W must be multiples of more than the stride, and
-``options``, the JSON-serialisable keyword arguments that build it again. Vision transformers live in :mod:`smtc_model.vit`.
+`_build_map_net`. It may also have ``size_multiple``, if H and W must be multiples of more than the stride,
+and ``options``, the JSON-serialisable keyword arguments that build it again. Vision transformers live in
+:mod:`smtc_model.vit`.
 
 Letters: B frames, C channels, H x W pixels, h x w tokens.
 """
@@ -82,7 +83,7 @@ BACKBONES: dict[str, BackboneInfo] = {
 class Backbone(nn.Module):
     """Base of all backbones.
 
-    name: registry name. channels: C. stride: pixels per token. size_multiple: of which sides must be multiples.
+    name: registry name. channels: C. stride: pixels per token. size_multiple: what divides H and W.
     mean, std: of RGB frames in [0,1].
     licence: of the weights. trained: False for fixed or randomly initialised features.
     """
@@ -121,7 +122,7 @@ class Backbone(nn.Module):
         return dict(getattr(self.net, "options", {}))
 
     def fit_size(self, height: int, width: int) -> tuple[int, int]:
-        """The nearest size (H, W) that the network takes: multiples of its stride, at least one token each way."""
+        """The nearest size (H, W) that the network takes: multiples of `size_multiple`, at least one each."""
         multiple = self.size_multiple
         return tuple(max(1, round(side / multiple)) * multiple for side in (height, width))
 
@@ -132,8 +133,8 @@ class Backbone(nn.Module):
     def forward(self, frames: Tensor) -> Features:
         """frames (B,3,H,W), float RGB in [0,1], any size -> Features.
 
-        Another size than `fit_size` allows is resized to it (bilinear, antialiased), so tokens always cover the
-        whole frame. Raises ValueError for another shape.
+        Another size than `fit_size` allows is resized to it (bilinear, antialiased), so tokens always cover
+        the whole frame. Raises ValueError for another shape.
         """
         if frames.ndim != 4 or frames.shape[1] != 3:
             raise ValueError(f"frames must have shape (B, 3, H, W), got {tuple(frames.shape)}")
@@ -188,7 +189,7 @@ def create_backbone(
 
 
 def suggestion(name: str, among: tuple[str, ...] = ()) -> str:
-    """ " (did you mean ...?)" for a misspelt name, or what lists the names."""
+    """What to add to the complaint about a misspelt name: the nearest name, or what lists them."""
     close = difflib.get_close_matches(name, [*BACKBONES, *among], n=1, cutoff=0.6)
     if close:
         return f" (did you mean {close[0]!r}?)"

@@ -1,7 +1,7 @@
 """Reads weight files without ever running code from them, and writes ours.
 
-Ours are safetensors whose metadata holds one JSON document under `METADATA_KEY`. Pickles, in which the authors
-of DINO and SMTC publish, are read with torch's restricted unpickler only.
+Ours are safetensors whose metadata holds one JSON document under `METADATA_KEY`. Pickles, in which the
+authors of DINO and SMTC publish, are read with torch's restricted unpickler only.
 """
 
 from __future__ import annotations
@@ -28,8 +28,11 @@ _WRAPPERS = ("model_state_dict", "teacher", "student", "state_dict", "model_ema"
 
 
 def read_state_dict(path: Path) -> dict[str, Tensor]:
-    """The tensors of a .safetensors file or of a PyTorch checkpoint, on the CPU, unwrapped from the dictionaries
-    that training scripts put around them. Raises ModelError for anything else, saying why."""
+    """The tensors of a .safetensors file or of a PyTorch checkpoint, on the CPU.
+
+    They are taken out of the dictionaries that training scripts put around them. Raises ModelError for
+    anything else, saying why.
+    """
     return read_checkpoint(path)[0]
 
 
@@ -115,7 +118,7 @@ def _read_pickle(path: Path) -> dict[str, Tensor]:
         reason = str(error)
         if "WeightsUnpickler" in reason or "Unsupported" in reason or "weights_only" in reason.lower():
             raise ModelError(
-                f"{str(path)!r} is refused: it is not a plain set of weights, loading it could run code of its own"
+                f"{str(path)!r} is refused: it holds more than plain weights, and loading it could run its code"
             ) from error
         raise ModelError(_damaged(path, error)) from error
     except (RuntimeError, EOFError, ValueError, KeyError, IndexError, AttributeError, TypeError) as error:

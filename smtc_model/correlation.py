@@ -1,10 +1,10 @@
 """Temporal correspondence as a feature: dot products with the previous frame's keys.
 
-Source: arXiv 2308.09951, section 3.2. Letters: B clips, T frames, C channels, h x w tokens, G grid of positions.
+Source: arXiv 2308.09951, section 3.2. Letters: B clips, T frames, C channels, h x w tokens, G x G positions.
 
 Deviation (off under ``official_compat``): the released code takes the previous frame by rolling over T, so
-frame 0 of a clip meets its last frame. Here frame 0 meets the frame before the clip if the caller has it, else
-itself.
+frame 0 of a clip meets its last frame. Here frame 0 meets the frame before the clip if the caller has it,
+else itself.
 """
 
 from __future__ import annotations

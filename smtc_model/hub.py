@@ -8,11 +8,10 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-import timm
 from tqdm import tqdm
 
 from .assets import WEIGHTS_VARIABLE, find_weights, user_weights_folder
-from .backbone import Progress
+from .backbone import BACKBONES, Progress
 from .errors import ModelError
 
 logger = logging.getLogger(__name__)
@@ -22,7 +21,11 @@ _CONNECT_TIMEOUT_S = 10
 
 
 def hub_repository(model: str) -> str | None:
-    """The hub repository of a timm model's weights, such as "timm/vit_small_patch16_224.dino"; None if none."""
+    """The hub repository of a timm model's weights, such as "timm/vit_small_patch16_224.dino", or None."""
+    if model in BACKBONES:
+        return BACKBONES[model].source
+    import timm
+
     cfg = timm.get_pretrained_cfg(model)
     if cfg is None or not cfg.hf_hub_id:
         return None
@@ -62,7 +65,7 @@ def fetch_timm_weights(model: str, *, progress: Progress | None = None) -> Path:
 
     logger.info("fetching %s of %s", HUB_FILE, repository)
     try:
-        # The hub's client retries for half a minute before it gives up, so first see whether it is there at all.
+        # The hub's client retries for half a minute before it gives up: first see whether it is there at all.
         request = urllib.request.Request(hf_hub_url(repository, HUB_FILE), method="HEAD")
         with urllib.request.urlopen(request, timeout=_CONNECT_TIMEOUT_S):
             logger.debug("the hub answers")
@@ -73,8 +76,8 @@ def fetch_timm_weights(model: str, *, progress: Progress | None = None) -> Path:
         raise ModelError(
             f"the weights of {model!r} are not on this machine and can't be fetched ({reason}): download "
             f"'{HUB_FILE}' of the hub repository '{repository}' elsewhere and put it here as "
-            f"'{user_weights_folder() / model}.safetensors', or set {WEIGHTS_VARIABLE} to the folder that has it "
-            "under this name"
+            f"'{user_weights_folder() / model}.safetensors', or set {WEIGHTS_VARIABLE} to the folder "
+            "that has it under this name"
         ) from error
 
 

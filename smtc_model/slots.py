@@ -1,7 +1,7 @@
 """Two-stage slot attention: semantics of the whole frame, then instances inside each semantic's area.
 
-Source: arXiv 2308.09951, section 3.3; slot attention after Locatello et al. (arXiv 2006.15055), learnt initial
-means with straight-through gradient after BO-QSA (Jia et al., arXiv 2210.08990). There is no GRU.
+Source: arXiv 2308.09951, section 3.3; slot attention after Locatello et al. (arXiv 2006.15055), learnt
+initial means with straight-through gradient after BO-QSA (Jia et al., arXiv 2210.08990). There is no GRU.
 
 Letters: F frames (clips and time folded), S semantics, P instances per semantic, N tokens, C channels.
 
@@ -26,7 +26,7 @@ _EPSILON = 1e-8
 class SlotAttention(nn.Module):
     """Both stages; they share every projection.
 
-    channels: C of the input and of the slots. num_semantics: S. Parameter names are the released checkpoint's.
+    channels: C of input and slots. num_semantics: S. Parameter names are those of the released checkpoint.
     """
 
     def __init__(self, channels: int, num_semantics: int) -> None:
@@ -102,8 +102,8 @@ class SlotAttention(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Instance stage inside each semantic's area -> slots (F,S,P,C), logits (F,S,P,N).
 
-        area: (F,S,N) from :func:`semantic_area`. noise: (F or 1,S,P,C), standard normal; the initial slots are
-        mu + exp(sigma) noise. reparameterise: let the gradient through that draw.
+        area: (F,S,N) from :func:`semantic_area`. noise: (F or 1,S,P,C), standard normal; the initial slots
+        are mu + exp(sigma) noise. reparameterise: let the gradient through that draw.
         """
         initial = self.slots_mu + self.slots_sigma.exp() * noise.expand(len(keys), -1, -1, -1)
         if not reparameterise:

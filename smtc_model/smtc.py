@@ -4,10 +4,10 @@ Source: arXiv 2308.09951. Letters: B clips, T frames, C channels, S semantics, P
 h x w tokens, G x G correlation grid, H x W pixels.
 
 Deviations from the released code (all off under ``ModelConfig.official_compat``), besides those of
-:mod:`smtc_model.correlation` and :mod:`smtc_model.slots`: at inference the noise of the instance slots is drawn
-once from ``ModelConfig.seed`` and is the same for all frames, so that results repeat and do not depend on how a
-video is cut into clips; the released code draws it anew for every frame and call. Kept as released: of a
-transformer only the last block's keys are used, so that its projection and MLP learn nothing from the losses.
+:mod:`smtc_model.correlation` and :mod:`smtc_model.slots`: at inference the noise of the instance slots is
+drawn once from ``ModelConfig.seed`` and is the same for all frames, so that results repeat and do not depend
+on how a video is cut into clips; the released code draws it anew for every frame and call. Kept as released:
+of a transformer only the last block's keys are used, so its projection and MLP learn nothing from the losses.
 """
 
 from __future__ import annotations
@@ -144,8 +144,8 @@ class SMTC(nn.Module):
     Without a head it still gives features, which is all that label propagation needs.
 
     backbone: any :class:`~smtc_model.backbone.Backbone`. head: made for the backbone's channels, or None.
-    name: what people see; the backbone's name by default. trained: whether anything in it was learnt; by default
-    what the backbone says, or False with a slot head. Training sets the attribute.
+    name: what people see; the backbone's name by default. trained: whether anything in it was learnt; by
+    default what the backbone says, or False with a slot head. Training sets the attribute.
     """
 
     def __init__(
@@ -159,7 +159,8 @@ class SMTC(nn.Module):
         super().__init__()
         if head is not None and head.channels != backbone.channels:
             raise ValueError(
-                f"the slot head takes {head.channels} channels, backbone {backbone.name!r} gives {backbone.channels}"
+                f"the slot head takes {head.channels} channels, "
+                f"backbone {backbone.name!r} gives {backbone.channels}"
             )
         self.backbone = backbone
         self.head = head
@@ -222,7 +223,7 @@ class SMTC(nn.Module):
         generator: torch.Generator | None = None,
         iterations: int | None = None,
     ) -> ClipOutput:
-        """frames (B,T,3,H,W), consecutive, float RGB in [0,1] -> ClipOutput; arguments as for :meth:`group`."""
+        """frames (B,T,3,H,W), consecutive, float RGB in [0,1] -> ClipOutput; arguments as in :meth:`group`."""
         if frames.ndim != 5:
             raise ValueError(f"frames must have shape (B, T, 3, H, W), got {tuple(frames.shape)}")
         keys = self.backbone(frames.flatten(0, 1)).keys.unflatten(0, frames.shape[:2])

@@ -2,7 +2,7 @@
 
 Source: section 3.1 of arXiv 2308.09951 takes the keys of DINO's last block (Amir et al., arXiv 2112.05814).
 Deviation: away from the size of training, DINO resamples its position embedding bicubically with
-``scale_factor`` (tokens + 0.1) / 14, timm by size with antialiasing; `ViTBackbone.position_resampling` chooses.
+``scale_factor`` (tokens + 0.1) / 14, timm by size with antialiasing; `position_resampling` chooses.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def dino_positions(embedding: Tensor, h: int, w: int) -> Tensor:
 
 
 def _keys(attention: nn.Module, x: Tensor) -> Tensor:
-    """x (B,N,C), already normed -> the keys (B,N,C) of this attention, before any norm or rotation of theirs."""
+    """x (B,N,C), already normed -> keys (B,N,C) of this attention, before any norm or rotation of theirs."""
     if getattr(attention, "qkv", None) is None:
         return attention.k_proj(x)
     weight = attention.qkv.weight.chunk(3)[1]

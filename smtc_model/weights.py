@@ -1,7 +1,7 @@
 """Models by name or file: loading, saving, converting, listing.
 
-`load_model` takes the name of a bundled or local checkpoint, the name of a backbone, or a file in one of these
-layouts: ours (see `save_model`), the released SMTC checkpoint, or the weights of one of the backbones.
+`load_model` takes the name of a bundled or local checkpoint, the name of a backbone, or a file in one of
+these layouts: ours (see `save_model`), the released SMTC checkpoint, or the weights of one of the backbones.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class ModelRow(NamedTuple):
 
 
 def resolve_device(name: str | torch.device = "auto") -> torch.device:
-    """ "auto" (CUDA, else Apple's GPU, else CPU) or a torch device name -> device. ModelError if there is none."""
+    """A device name, or "auto" for CUDA, else Apple's GPU, else the CPU -> device; ModelError if not there."""
     if isinstance(name, torch.device):
         return name
     if name == "auto":
@@ -141,7 +141,7 @@ def load_backbone_weights(backbone: Backbone, path: Path | str) -> None:
 def convert_checkpoint(src: Path | str, dst: Path | str) -> SMTC:
     """The authors' released checkpoint -> our safetensors; returns the model as loaded from it.
 
-    It keeps ``official_compat``, since it was trained under it. Raises ModelError if ``src`` is something else.
+    It keeps ``official_compat``, under which it was trained. Raises ModelError if ``src`` is something else.
     """
     state, metadata = read_checkpoint(Path(src))
     if metadata is not None or not _is_released(state):
@@ -158,7 +158,7 @@ def convert_checkpoint(src: Path | str, dst: Path | str) -> SMTC:
 
 
 def list_models() -> list[ModelRow]:
-    """All checkpoints found on this machine, then all backbones. Damaged files are left out with a warning."""
+    """Every checkpoint found on this machine, then all backbones; damaged files are left out, with a warning."""
     default = _default_checkpoint()
     rows = []
     for path, origin in weights_files():
@@ -253,7 +253,8 @@ def _from_ours(
 def _from_released(state: dict[str, Tensor], path: Path) -> SMTC:
     if len(state) != _RELEASED_TENSORS:
         raise ModelError(
-            f"{str(path)!r} looks like a released SMTC checkpoint but has {len(state)} of {_RELEASED_TENSORS} tensors"
+            f"{str(path)!r} looks like a released SMTC checkpoint "
+            f"but has {len(state)} of {_RELEASED_TENSORS} tensors"
         )
     backbone = create_backbone(PAPER_BACKBONE, pretrained=False)
     config = ModelConfig(official_compat=True)
@@ -280,7 +281,7 @@ def _is_released(state: Mapping[str, Tensor]) -> bool:
 
 
 def _recognise(state: Mapping[str, Tensor]) -> str | None:
-    """The one registered transformer that has weights of these shapes, by the patch embedding and the prefix."""
+    """The one registered transformer that has weights of these shapes."""
     patch = state.get("patch_embed.proj.weight")
     if patch is None or patch.ndim != 4:
         return None
@@ -309,7 +310,8 @@ def _fill(module: torch.nn.Module, state: Mapping[str, Tensor], path: Path) -> N
     for problem, names in (("misses", missing), ("also has", extra), ("has another shape for", misfits)):
         if names:
             raise ModelError(
-                f"the weights in {str(path)!r} don't fit: the file {problem} {len(names)} tensors, such as {names[0]!r}"
+                f"the weights in {str(path)!r} don't fit: "
+                f"the file {problem} {len(names)} tensors, such as {names[0]!r}"
             )
     module.load_state_dict(dict(state))
 
