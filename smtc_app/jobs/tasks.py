@@ -22,7 +22,7 @@ from smtc_app.core.errors import UserError
 from smtc_app.jobs.context import Cancelled, TaskContext
 
 if TYPE_CHECKING:
-    from smtc_app.core.document import ProposalMask
+    from smtc_app.core.annotation import ProposalMask
     from smtc_app.io.source import FrameSource
     from smtc_model.propagation import PropagatedFrame
     from smtc_model.smtc import SMTC
@@ -173,17 +173,15 @@ def propose_task(
 
 
 def _to_proposal_mask(proposal: Any) -> ProposalMask:
-    from smtc_app.core.document import ProposalMask
+    from smtc_app.core.annotation import ProposalMask
 
     return ProposalMask(
-        frame=proposal.frame,
-        id=proposal.id,
+        proposal.frame,
+        proposal.id,
         mask=proposal.mask,
         score=float(proposal.score),
-        area=int(proposal.area),
-        box=tuple(int(side) for side in proposal.box),
-        slot=int(proposal.slot),
-        track=int(proposal.track),
+        slot=proposal.slot,
+        track=proposal.track,
     )
 
 
