@@ -1,0 +1,75 @@
+"""The tasks as the window asks for them: on a source of their own, several groups of objects in one job.
+
+The window's decoder thread and the worker never share a decoder: each job reads through `source.reopen()`.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from smtc_app.jobs.context import TaskContext
+from smtc_app.jobs.tasks import RunSummary, propagate_task
+
+if TYPE_CHECKING:
+    from smtc_app.io.source import FrameSource
+
+PropagationGroup = tuple[frozenset[int], Mapping[int, np.ndarray], str, tuple[int, int]]
+"""Ids, labels of their keyframes, direction, and the frames to compute as (first, one past the last)."""
+
+
+def on_own_source(task: Callable[..., Any]) -> Callable[..., Any]:
+    """`task(ctx, source, ...)` reading through a source that is its own and is closed when it ends."""
+
+    @functools.wraps(task)
+    def wrapped(ctx: TaskContext, source: FrameSource, *args: Any, **kwargs: Any) -> Any:
+        with source.reopen() as own:
+            return task(ctx, own, *args, **kwargs)
+
+    return wrapped
+
+
+class _PartContext:
+    """A context for one of several runs in a row: progress counts on, partial results carry the run's ids."""
+
+    def __init__(self, ctx: TaskContext, ids: frozenset[int], done: int, total: int) -> None:
+        self._ctx, self._ids, self._done, self._total = ctx, ids, done, total
+        self.reached = done
+
+    def progress(self, done: int, total: int, message: str = "") -> None:
+        self.reached = self._done + done
+        self._ctx.progress(self.reached, self._total, message)
+
+    def partial(self, result: Any) -> None:
+        self._ctx.partial((self._ids, result))
+
+    def cancelled(self) -> bool:
+        return self._ctx.cancelled()
+
+
+def propagate_groups_task(
+    ctx: TaskContext, source: FrameSource, groups: Sequence[PropagationGroup], **settings: Any
+) -> RunSummary:
+    """Propagate groups of objects one after the other; hands over (ids, `PropagatedFrame`) per frame.
+
+    Args:
+        groups: at least one; objects of one group share their keyframes.
+        settings: what `propagate_task` takes besides (model, preset, device).
+    """
+    total = sum(
+        sum(1 for frame in range(first, stop) if frame not in keyframes)
+        for _, keyframes, _, (first, stop) in groups
+    )
+    done, frames, fell_back = 0, 0, False
+    for ids, keyframes, direction, span in groups:
+        part = _PartContext(ctx, ids, done, total)
+        summary = propagate_task(
+            part, source, keyframes, direction=direction, span=span, objects=set(ids), **settings
+        )
+        done = part.reached
+        frames += summary.frames
+        fell_back = fell_back or summary.fell_back_to_cpu
+    return RunSummary(summary.model, frames, fell_back)

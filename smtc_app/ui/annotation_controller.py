@@ -1,0 +1,293 @@
+"""Turns what a person does on the canvas and in the list of objects into commands on the document.
+
+Painting on a frame makes it a keyframe (the document sees to that): who corrects a frame means it to count.
+Brush, fill and polygon paint the active object, a new one when there is none; they never touch locked
+objects.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from PySide6.QtCore import QObject, Signal
+
+from smtc_app.core import commands, mask_ops
+from smtc_app.core.document import Document
+from smtc_app.core.errors import UserError
+from smtc_app.core.mask_regions import connected_parts
+from smtc_app.ui.session import Session
+
+logger = logging.getLogger(__name__)
+
+SPECK_AREA_PX = 64
+GROW_PX = 1
+
+
+class AnnotationController(QObject):
+    """Signals:
+    split_by_slot_requested: (frame, id, mask) of an object that has one connected part only.
+    told: a sentence about something that had no effect, and why.
+    """
+
+    split_by_slot_requested = Signal(object)
+    told = Signal(object)
+
+    def __init__(self, session: Session, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._session = session
+
+    # Painting
+
+    def paint(self, points: Sequence[mask_ops.Point], radius_px: float) -> None:
+        """A brush stroke of the active object through `points` (x, y)."""
+        self._draw(
+            lambda labels, value, locked: mask_ops.brush_stroke(
+                labels, points, radius_px, value, locked_ids=locked
+            )[0]
+        )
+
+    def erase(self, points: Sequence[mask_ops.Point], radius_px: float) -> None:
+        """An eraser stroke: removes whatever is not locked."""
+        session, document = self._session, self._session.document
+        if document is None:
+            return
+        labels, _ = mask_ops.brush_stroke(
+            document.labels(session.frame), points, radius_px, 0, locked_ids=document.locked_objects
+        )
+        session.push(commands.PaintStroke(session.frame, labels, None))
+
+    def fill_polygon(self, points: Sequence[mask_ops.Point]) -> None:
+        """Give the inside of a polygon with corners (x, y) to the active object."""
+        self._draw(
+            lambda labels, value, locked: mask_ops.fill_polygon(labels, points, value, locked_ids=locked)[0],
+            "Polygon",
+        )
+
+    def flood_fill(self, x: int, y: int) -> None:
+        """Give what is connected to the point, of its label and about its colour, to the active object."""
+        image = self._session.pixels
+        self._draw(
+            lambda labels, value, locked: mask_ops.flood_fill(
+                labels, (x, y), value, image=image, locked_ids=locked
+            )[0],
+            "Fill",
+        )
+
+    def _draw(self, change: Callable[[np.ndarray, int, Any], np.ndarray], text: str = "") -> None:
+        session, document = self._session, self._session.document
+        if document is None:
+            return
+        frame, steps = session.frame, []
+        target = session.active
+        if target is None:
+            target = document.free_object_id()
+            steps.append(commands.AddObject(object_id=target))
+        elif document.objects[target].locked:
+            session.failed.emit(
+                f"The object '{document.objects[target].name}' is locked: unlock it to paint it."
+            )
+            return
+        try:
+            labels = change(document.labels(frame), target, document.locked_objects)
+        except UserError as error:
+            session.failed.emit(str(error))
+            return
+        if text:
+            name = document.objects[target].name if target in document.objects else f"object {target}"
+            steps.append(commands.SetLabels(frame, labels, f"{text} '{name}'", objects=(target,)))
+        else:
+            steps.append(commands.PaintStroke(frame, labels, target))
+        step = steps[0] if len(steps) == 1 else commands.Compound(steps, f"Paint new object {target}")
+        if session.push(step):
+            session.select((target,))
+
+    # Objects
+
+    def pick(self, x: int, y: int, *, extend: bool = False) -> None:
+        """Select the object under the point; `extend` adds it to the selection or takes it out."""
+        session, document = self._session, self._session.document
+        if document is None:
+            return
+        object_id = int(document.labels(session.frame)[y, x])
+        if object_id not in document.objects:
+            if not extend:
+                session.select(())
+            return
+        if not extend:
+            session.select((object_id,))
+        elif object_id in session.selection:
+            session.select([i for i in session.selection if i != object_id])
+        else:
+            session.select((*session.selection, object_id))
+
+    def new_object(self) -> None:
+        """Add an object and select it."""
+        command = commands.AddObject()
+        if self._session.push(command):
+            self._session.select((command.object_id,))
+
+    def merge(self) -> None:
+        """Merge the selection into the object that stands first in the list."""
+        document, chosen = self._document_and_selection(2, "Select two or more objects to merge them.")
+        if document is None:
+            return
+        target = next(i for i in document.objects if i in chosen)
+        if self._session.push(commands.MergeObjects(chosen, target)):
+            self._session.select((target,))
+
+    def split(self) -> None:
+        """Split the active object into connected parts on this frame; ask for slots when it is one part."""
+        document, chosen = self._document_and_selection(1, "Select the object to split.")
+        if document is None:
+            return
+        object_id, frame = chosen[0], self._session.frame
+        mask = document.labels(frame) == object_id
+        if not mask.any():
+            self.told.emit(
+                f"'{document.objects[object_id].name}' is not on this frame, so there is nothing to split."
+            )
+            return
+        parts = connected_parts(mask, min_area_px=SPECK_AREA_PX)
+        if len(parts) >= 2:
+            self.apply_split(frame, object_id, parts)
+        else:
+            self.split_by_slot_requested.emit((frame, object_id, mask))
+
+    def apply_split(self, frame: int, object_id: int, parts: Sequence[np.ndarray]) -> None:
+        """Cut an object into `parts` (bool (H,W) each), largest first."""
+        document = self._session.document
+        if document is None or object_id not in document.objects:
+            return
+        ordered = sorted(parts, key=np.count_nonzero, reverse=True)
+        command = commands.SplitObject(frame, object_id, ordered)
+        if self._session.push(command):
+            self._session.select(command.object_ids)
+
+    def delete(self) -> None:
+        """Delete the selection on every frame; what stood next in the list is selected then."""
+        document, chosen = self._document_and_selection(1, "Select the objects to delete.")
+        if document is None:
+            return
+        ids = list(document.objects)
+        position = ids.index(chosen[0])
+        if self._session.push(commands.RemoveObjects(chosen)):
+            left = list(document.objects)
+            self._session.select(left[min(position, len(left) - 1) :][:1] if left else ())
+
+    def clear_here(self) -> None:
+        """Erase the selection from this frame."""
+        document, chosen = self._document_and_selection(1, "Select the objects to erase from this frame.")
+        if document is not None:
+            self._session.push(commands.ClearObjects(chosen, (self._session.frame,)))
+
+    def rename(self, object_id: int, name: str) -> None:
+        """Name an object."""
+        try:
+            command = commands.RenameObject(object_id, name)
+        except UserError as error:
+            self._session.failed.emit(str(error))
+            return
+        self._session.push(command)
+
+    def recolour(self, ids: Sequence[int], colour: tuple[int, int, int]) -> None:
+        """Give objects a colour."""
+        self._session.push(commands.RecolourObject(ids, colour))
+
+    def categorise(self, ids: Sequence[int], category: str) -> None:
+        """Give objects a category."""
+        self._session.push(commands.SetObjectProperty(ids, category=" ".join(category.split())))
+
+    def toggle_visible(self, ids: Sequence[int]) -> None:
+        """Hide objects when all of them are shown, else show them."""
+        self._toggle(ids, "visible")
+
+    def toggle_locked(self, ids: Sequence[int]) -> None:
+        """Unlock objects when all of them are locked, else lock them."""
+        self._toggle(ids, "locked")
+
+    def _toggle(self, ids: Sequence[int], key: str) -> None:
+        document = self._session.document
+        if document is None or not ids:
+            self.told.emit("Select an object first.")
+            return
+        on = not all(getattr(document.objects[i], key) for i in ids)
+        self._session.push(commands.SetObjectProperty(ids, **{key: on}))
+
+    def move(self, by: int) -> None:
+        """Move the active object up (-1) or down (1) in the list."""
+        document, chosen = self._document_and_selection(1, "Select the object to move.")
+        if document is None:
+            return
+        order = list(document.objects)
+        position = order.index(chosen[0])
+        target = position + by
+        if 0 <= target < len(order):
+            order[position], order[target] = order[target], order[position]
+            self._session.push(commands.ReorderObjects(order))
+
+    def select_number(self, number: int) -> None:
+        """Select object `number`."""
+        document = self._session.document
+        if document is None:
+            return
+        if number in document.objects:
+            self._session.select((number,))
+        else:
+            self.told.emit(f"There is no object {number}.")
+
+    # Masks and frames
+
+    def refine(self, what: str) -> None:
+        """Fill holes, remove specks, grow or shrink the selection on this frame."""
+        operations = {
+            "fill_holes": ("Fill holes of", mask_ops.fill_holes, ()),
+            "remove_specks": ("Remove specks of", mask_ops.remove_specks, (SPECK_AREA_PX,)),
+            "grow": ("Grow", mask_ops.grow, (GROW_PX,)),
+            "shrink": ("Shrink", mask_ops.shrink, (GROW_PX,)),
+        }
+        document, chosen = self._document_and_selection(1, "Select an object first.")
+        if document is None:
+            return
+        text, operation, arguments = operations[what]
+        frame = self._session.frame
+        labels = document.labels(frame)
+        for object_id in chosen:
+            labels = operation(labels, object_id, *arguments, locked_ids=document.locked_objects).labels
+        names = f"'{document.objects[chosen[0]].name}'" if len(chosen) == 1 else f"{len(chosen)} objects"
+        if np.array_equal(labels, document.labels(frame)):
+            self.told.emit(f"{text} {names}: nothing to change on this frame.")
+            return
+        self._session.push(commands.SetLabels(frame, labels, f"{text} {names}", objects=chosen))
+
+    def set_keyframe(self, on: bool) -> None:
+        """Mark this frame as a keyframe, or as none."""
+        if self._session.document is not None:
+            self._session.push(commands.SetKeyframe(self._session.frame, on))
+
+    def lock_frame(self, on: bool) -> None:
+        """Lock or unlock this frame."""
+        if self._session.document is not None:
+            self._session.push(commands.LockFrames((self._session.frame,), on))
+
+    def import_labels(self, labels: np.ndarray, name: str) -> None:
+        """Take a label map over for this frame; ids that are new become objects."""
+        session, document = self._session, self._session.document
+        if document is None:
+            return
+        new = [int(i) for i in np.unique(labels) if i and int(i) not in document.objects]
+        steps: list[commands.Command] = [commands.AddObject(object_id=i) for i in new]
+        steps.append(commands.SetLabels(session.frame, labels, f"Import {name}"))
+        if session.push(commands.Compound(steps, f"Import {name}")) and new:
+            session.select(new[:1])
+
+    def _document_and_selection(self, least: int, otherwise: str) -> tuple[Document | None, tuple[int, ...]]:
+        document, chosen = self._session.document, self._session.selection
+        if document is None:
+            return None, ()
+        if len(chosen) < least:
+            self.told.emit(otherwise)
+            return None, ()
+        return document, chosen

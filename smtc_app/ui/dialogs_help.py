@@ -1,0 +1,280 @@
+"""The sheet of keys (F1), where keys are also rebound, and About."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt, Slot
+from PySide6.QtGui import QKeyEvent, QKeySequence
+from PySide6.QtWidgets import (
+    QDialog,
+    QDialogButtonBox,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
+
+from smtc_app.ui.actions import ACTIONS, MENUS, SPECS, ActionTable
+from smtc_app.ui.theme import SPACING_PX, Theme
+
+COLUMNS = 3
+_MOUSE = (
+    ("Zoom at the cursor", "Wheel"),
+    ("Pan", "Middle drag, Space + drag"),
+    ("Accept / reject a proposal", "Click / Alt+click"),
+    ("Select one / several objects", "Click / Shift+click"),
+)
+
+
+def key_texts(action_id: str, actions: ActionTable) -> list[str]:
+    """The keys of an action as people read them, without repeats."""
+    texts = []
+    for key in actions.keys[action_id]:
+        text = QKeySequence(key).toString(QKeySequence.SequenceFormat.NativeText).replace("Return", "Enter")
+        if text and text not in texts:
+            texts.append(text)
+    return texts
+
+
+class _KeyButton(QPushButton):
+    """Shows an action's keys; click it, press the new key."""
+
+    def __init__(self, action_id: str, sheet: ShortcutsDialog) -> None:
+        super().__init__()
+        self._id = action_id
+        self._sheet = sheet
+        self._listening = False
+        self.setAutoDefault(False)
+        self.setToolTip("Click, then press the new key. Backspace: no key. Esc: leave it.")
+        self.setFixedHeight(24)
+        self.clicked.connect(self._on_clicked)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show the keys as they are now."""
+        texts = key_texts(self._id, self._sheet.actions_table)
+        c = Theme.current().colours
+        self.setStyleSheet(
+            f"QPushButton {{ padding: 1px 8px; font-weight: 600; color: {c.text}; }}"
+            if texts
+            else f"QPushButton {{ padding: 1px 8px; color: {c.text_off}; }}"
+        )
+        self.setText("press a key" if self._listening else (" ".join(texts) or "none"))
+
+    @Slot()
+    def _on_clicked(self) -> None:
+        self._listening = True
+        self.grabKeyboard()
+        self.refresh()
+
+    def _stop(self) -> None:
+        self._listening = False
+        self.releaseKeyboard()
+        self.refresh()
+
+    def focusOutEvent(self, event: object) -> None:
+        if self._listening:
+            self._stop()
+        super().focusOutEvent(event)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if not self._listening:
+            super().keyPressEvent(event)
+            return
+        key = event.key()
+        if key in (Qt.Key.Key_Shift, Qt.Key.Key_Control, Qt.Key.Key_Alt, Qt.Key.Key_Meta):
+            return
+        self._stop()
+        if key == Qt.Key.Key_Escape:
+            return
+        keys = () if key == Qt.Key.Key_Backspace else (QKeySequence(event.keyCombination()).toString(),)
+        self._sheet.rebind(self._id, keys)
+
+
+class ShortcutsDialog(QDialog):
+    """Every action and its keys, by menu, in columns; typing in the field narrows it down."""
+
+    def __init__(self, actions: ActionTable, *, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("Keys")
+        self.actions_table = actions
+        self._rows: list[tuple[str, QLabel, QWidget]] = []
+        self._buttons: dict[str, _KeyButton] = {}
+        self._filter = QLineEdit()
+        self._filter.setPlaceholderText("Find an action or a key")
+        self._filter.setClearButtonEnabled(True)
+        self._filter.textChanged.connect(self._on_filter_changed)
+        self._message = QLabel("Click a key to change it.")
+        self._message.setObjectName("soft")
+        body = QWidget()
+        columns = QHBoxLayout(body)
+        columns.setContentsMargins(4, 4, 12, 4)
+        columns.setSpacing(30)
+        for groups in self._spread():
+            column = QVBoxLayout()
+            column.setSpacing(3)
+            for menu, ids in groups:
+                column.addWidget(self._heading(menu))
+                column.addLayout(self._group(ids))
+                column.addSpacing(10)
+            if groups is self._last:
+                column.addWidget(self._heading("Mouse"))
+                column.addLayout(self._mouse())
+            column.addStretch()
+            columns.addLayout(column, 1)
+        scroll = QScrollArea()
+        scroll.setWidget(body)
+        scroll.setWidgetResizable(True)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
+        reset = QPushButton("Restore Defaults")
+        reset.setAutoDefault(False)
+        buttons.addButton(reset, QDialogButtonBox.ButtonRole.ResetRole)
+        reset.clicked.connect(self._on_reset)
+        buttons.rejected.connect(self.reject)
+        top = QHBoxLayout()
+        top.addWidget(self._filter)
+        top.addSpacing(SPACING_PX)
+        top.addWidget(self._message, 1)
+        self._filter.setFixedWidth(260)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(18, 16, 18, 14)
+        layout.setSpacing(12)
+        layout.addLayout(top)
+        layout.addWidget(scroll, 1)
+        layout.addWidget(buttons)
+        self.resize(1120, 640)
+
+    def rebind(self, action_id: str, keys: tuple[str, ...]) -> None:
+        """Give an action other keys, or say who holds them already."""
+        c = Theme.current().colours
+        try:
+            self.actions_table.rebind({action_id: keys})
+        except ValueError as error:
+            self._message.setStyleSheet(f"color: {c.warning}")
+            self._message.setText(f"{error}. Nothing was changed.")
+        else:
+            self._message.setStyleSheet(f"color: {c.text_soft}")
+            self._message.setText(
+                f"{SPECS[action_id].text.rstrip('…')} is on {' '.join(keys) or 'no key'} now."
+            )
+        for button in self._buttons.values():
+            button.refresh()
+
+    def _spread(self) -> list[list[tuple[str, list[str]]]]:
+        """The menus dealt to columns of about the same length."""
+        groups = []
+        for menu in MENUS:
+            ids = [spec.id for spec in ACTIONS if spec.menu.split("/")[0] == menu]
+            groups.append((menu, ids))
+        total = sum(len(ids) + 2 for _, ids in groups) + len(_MOUSE) + 2
+        columns: list[list[tuple[str, list[str]]]] = [[]]
+        used = 0
+        for group in groups:
+            length = len(group[1]) + 2
+            if used and used + length / 2 > total / COLUMNS and len(columns) < COLUMNS:
+                columns.append([])
+                used = 0
+            columns[-1].append(group)
+            used += length
+        self._last = columns[-1]
+        return columns
+
+    @staticmethod
+    def _heading(text: str) -> QLabel:
+        label = QLabel(text)
+        label.setObjectName("panelTitle")
+        return label
+
+    def _group(self, ids: list[str]) -> QGridLayout:
+        grid = QGridLayout()
+        grid.setHorizontalSpacing(12)
+        grid.setVerticalSpacing(3)
+        grid.setColumnStretch(0, 1)
+        for row, action_id in enumerate(ids):
+            label = QLabel(SPECS[action_id].text.rstrip("…"))
+            label.setToolTip(SPECS[action_id].tooltip)
+            button = _KeyButton(action_id, self)
+            grid.addWidget(label, row, 0)
+            grid.addWidget(button, row, 1, Qt.AlignmentFlag.AlignRight)
+            self._buttons[action_id] = button
+            self._rows.append((action_id, label, button))
+        return grid
+
+    @staticmethod
+    def _mouse() -> QGridLayout:
+        grid = QGridLayout()
+        grid.setVerticalSpacing(5)
+        grid.setColumnStretch(0, 1)
+        for row, (what, how) in enumerate(_MOUSE):
+            label = QLabel(how)
+            label.setObjectName("soft")
+            grid.addWidget(QLabel(what), row, 0)
+            grid.addWidget(label, row, 1, Qt.AlignmentFlag.AlignRight)
+        return grid
+
+    @Slot(str)
+    def _on_filter_changed(self, text: str) -> None:
+        wanted = text.strip().lower()
+        for action_id, label, button in self._rows:
+            keys = " ".join(key_texts(action_id, self.actions_table)).lower()
+            shown = wanted in label.text().lower() or wanted in keys
+            label.setVisible(shown)
+            button.setVisible(shown)
+
+    @Slot()
+    def _on_reset(self) -> None:
+        self.actions_table.rebind({spec.id: spec.keys for spec in ACTIONS})
+        self._message.setText("All keys are as they were delivered.")
+        for button in self._buttons.values():
+            button.refresh()
+
+
+class AboutDialog(QDialog):
+    """Version, what the model in use is, where things come from."""
+
+    def __init__(self, version: str, model: str, device: str, *, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("About smtc-app")
+        self.setMinimumWidth(480)
+        icon = QLabel()
+        icon.setPixmap(Theme.current().pixmap("smtc-app", 64, ratio=self.devicePixelRatioF()))
+        title = QLabel("smtc-app")
+        font = title.font()
+        font.setPointSizeF(font.pointSizeF() * 1.6)
+        font.setBold(True)
+        title.setFont(font)
+        version_label = QLabel(f"Version {version} · MIT licence")
+        version_label.setObjectName("soft")
+        text = QLabel(
+            "Annotate videos from self-supervised object proposals and propagate the labels, "
+            "exported as DAVIS masks.<br><br>"
+            f"<b>Model</b>&nbsp; {model}<br><b>Device</b>&nbsp; {device}<br><br>"
+            "Method: Qian et al., <i>Semantics Meets Temporal Correspondence: Self-supervised Object-centric "
+            "Learning in Videos</i>, ICCV 2023. Propagation protocol: Jabri et al., CRW, 2020, and Caron et al., "
+            "DINO, 2021.<br><br>"
+            "Built with Qt for Python (LGPL), PyTorch, timm, PyAV, OpenCV, scikit-image and NumPy. "
+            "<i>smtc-model list</i> shows every model with its licence."
+        )
+        text.setWordWrap(True)
+        text.setTextFormat(Qt.TextFormat.RichText)
+        head = QHBoxLayout()
+        head.setSpacing(16)
+        names = QVBoxLayout()
+        names.addStretch()
+        names.addWidget(title)
+        names.addWidget(version_label)
+        names.addStretch()
+        head.addWidget(icon)
+        head.addLayout(names, 1)
+        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
+        buttons.rejected.connect(self.reject)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(22, 20, 22, 16)
+        layout.setSpacing(16)
+        layout.addLayout(head)
+        layout.addWidget(text)
+        layout.addWidget(buttons)

@@ -1,0 +1,265 @@
+"""The window's parts and their places. It holds no state of the work: `presenter` fills it, controllers act."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from PySide6.QtCore import QEvent, QObject, QSize, Qt, Signal, Slot
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDragLeaveEvent, QDropEvent, QKeyEvent
+from PySide6.QtWidgets import (
+    QAbstractSpinBox,
+    QApplication,
+    QComboBox,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QMainWindow,
+    QMenu,
+    QPlainTextEdit,
+    QSizePolicy,
+    QSlider,
+    QSplitter,
+    QStackedWidget,
+    QToolBar,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from smtc_app.ui.actions import ActionTable
+from smtc_app.ui.banner import Banner
+from smtc_app.ui.canvas import Canvas
+from smtc_app.ui.empty_state import EmptyState
+from smtc_app.ui.hint import Hint
+from smtc_app.ui.job_bar import JobBar
+from smtc_app.ui.object_panel import ObjectPanel
+from smtc_app.ui.proposal_panel import ProposalPanel
+from smtc_app.ui.status_labels import DeviceLabel, StatusLabels
+from smtc_app.ui.theme import SPACING_PX, Theme
+from smtc_app.ui.timeline import Timeline
+
+PANEL_WIDTH_PX = 312
+TIMELINE_HEIGHT_PX = 168
+LARGEST_BRUSH_PX = 200
+
+_TEXT_FIELDS = (QLineEdit, QAbstractSpinBox, QComboBox, QPlainTextEdit)
+
+
+class KeyGuard(QObject):
+    """Lets text fields have the keys that are shortcuts elsewhere (letters, digits, arrows, Enter, Esc, Tab)."""
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Claim a key for the focused text field before the shortcuts see it."""
+        if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent):
+            focus = QApplication.focusWidget()
+            modifiers = event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier
+            plain = modifiers in (Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.ShiftModifier)
+            if plain and isinstance(focus, _TEXT_FIELDS):
+                event.accept()
+                return True
+        return super().eventFilter(watched, event)
+
+
+class MainWindow(QMainWindow):
+    """Menus, tool bars, canvas, timeline, panels, status bar.
+
+    Signals:
+        dropped: path (str) of what was dropped on the window.
+    """
+
+    dropped = Signal(object)
+
+    def __init__(self, actions: ActionTable | None = None) -> None:
+        super().__init__()
+        self.setWindowTitle("smtc-app")
+        self.setAcceptDrops(True)
+        self.setUnifiedTitleAndToolBarOnMac(True)
+        self.may_close: Callable[[], bool] = lambda: True
+        self.actions_table = actions or ActionTable(self)
+        self.canvas = Canvas()
+        self.timeline = Timeline()
+        self.banner = Banner()
+        self.empty_state = EmptyState()
+        self.object_panel = ObjectPanel(self.actions_table)
+        self.proposal_panel = ProposalPanel(self.actions_table)
+        self.job_bar = JobBar()
+        self.status_labels = StatusLabels()
+        self.device_label = DeviceLabel()
+        self.hint = Hint(self.canvas)
+        self.menus = self.actions_table.add_menus(self.menuBar())
+        self.recent_menu = QMenu("Open Recent", self)
+        self.menus["File"].insertMenu(self.actions_table["open_demo"], self.recent_menu)
+        self._build_tool_bars()
+        self._build_body()
+        bar = self.statusBar()
+        bar.setSizeGripEnabled(False)
+        bar.addWidget(self.status_labels, 1)
+        bar.addPermanentWidget(self.job_bar)
+        bar.addPermanentWidget(self.device_label)
+        bar.setFixedHeight(30)
+        self._key_guard = KeyGuard(self)
+        QApplication.instance().installEventFilter(self._key_guard)
+        Theme.current().changed.connect(self._on_theme_changed)
+        self.set_open(False)
+        self.resize(1280, 800)
+
+    def set_open(self, is_open: bool) -> None:
+        """Show the workplace, or the empty state with nothing around it that could not be used anyway."""
+        self._stack.setCurrentWidget(self.canvas if is_open else self.empty_state)
+        for widget in (self._side, self._bottom, self.main_bar, self.tool_strip):
+            widget.setVisible(is_open)
+        if is_open:
+            self.canvas.setFocus()
+        else:
+            self.hint.hide()
+
+    def set_title(self, name: str, modified: bool) -> None:
+        """`clip.smtc* – smtc-app`."""
+        self.setWindowTitle(f"{name}[*] – smtc-app" if name else "smtc-app[*]")
+        self.setWindowModified(modified)
+
+    def _button(self, action_id: str, text: str = "") -> QToolButton:
+        button = QToolButton()
+        button.setDefaultAction(self.actions_table[action_id])
+        button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        button.setIconSize(QSize(20, 20))
+        if text:
+            button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+            # The action's own text is a menu entry; a button says it shorter.
+            button.setText(text)
+            self.actions_table[action_id].setIconText(text)
+        return button
+
+    def _build_tool_bars(self) -> None:
+        bar = self.main_bar = QToolBar("Main tool bar")
+        bar.setObjectName("mainToolBar")
+        bar.setMovable(False)
+        bar.toggleViewAction().setEnabled(False)
+        bar.setIconSize(QSize(20, 20))
+        for group in (
+            (("open", ""), ("save", "")),
+            (("undo", ""), ("redo", "")),
+            (("propose", "Propose"),),
+            (
+                ("keyframe", "Keyframe"),
+                ("propagate_backward", ""),
+                ("propagate_both", "Propagate"),
+                ("propagate_forward", ""),
+                ("next_worst", ""),
+            ),
+        ):
+            for action_id, text in group:
+                bar.addWidget(self._button(action_id, text))
+            bar.addSeparator()
+        spacer = QWidget()
+        spacer.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+        bar.addWidget(spacer)
+        self.brush_slider, brush = _slider(
+            "Brush", 1, LARGEST_BRUSH_PX, "Radius of brush and eraser in pixels  ([ ])"
+        )
+        self.opacity_slider, opacity = _slider("Masks", 0, 100, "Opacity of the masks  (Shift+[ ])")
+        bar.addWidget(brush)
+        bar.addWidget(opacity)
+        for action_id in ("masks", "outline", "fit"):
+            bar.addWidget(self._button(action_id))
+        bar.addSeparator()
+        bar.addWidget(self._button("export", "Export"))
+        self.addToolBar(Qt.ToolBarArea.TopToolBarArea, bar)
+        strip = self.tool_strip = QToolBar("Tools")
+        strip.setObjectName("toolStrip")
+        strip.setOrientation(Qt.Orientation.Vertical)
+        strip.setMovable(False)
+        strip.toggleViewAction().setEnabled(False)
+        for action_id in ("tool_pick", "tool_brush", "tool_eraser", "tool_fill", "tool_polygon"):
+            strip.addWidget(self._button(action_id))
+        strip.addSeparator()
+        for action_id in ("new_object", "merge", "split", "delete"):
+            strip.addWidget(self._button(action_id))
+        self.addToolBar(Qt.ToolBarArea.LeftToolBarArea, strip)
+
+    def _build_body(self) -> None:
+        self._stack = QStackedWidget()
+        self._stack.addWidget(self.empty_state)
+        self._stack.addWidget(self.canvas)
+        top = QWidget()
+        top_layout = QVBoxLayout(top)
+        top_layout.setContentsMargins(0, 0, 0, 0)
+        top_layout.setSpacing(0)
+        top_layout.addWidget(self.banner)
+        top_layout.addWidget(self._stack, 1)
+        self._bottom = QWidget()
+        self._bottom.setObjectName("panel")
+        self._bottom.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        self.bottom_layout = QVBoxLayout(self._bottom)
+        self.bottom_layout.setContentsMargins(0, 0, 0, 0)
+        self.bottom_layout.setSpacing(0)
+        self.bottom_layout.addWidget(self.timeline, 1)
+        self.left_splitter = QSplitter(Qt.Orientation.Vertical)
+        self.left_splitter.addWidget(top)
+        self.left_splitter.addWidget(self._bottom)
+        self.left_splitter.setStretchFactor(0, 1)
+        self.left_splitter.setStretchFactor(1, 0)
+        self.left_splitter.setSizes([600, TIMELINE_HEIGHT_PX])
+        self._side = QSplitter(Qt.Orientation.Vertical)
+        self._side.addWidget(self.object_panel)
+        self._side.addWidget(self.proposal_panel)
+        self._side.setSizes([300, 300])
+        self._side.setMinimumWidth(270)
+        self.body_splitter = QSplitter(Qt.Orientation.Horizontal)
+        self.body_splitter.addWidget(self.left_splitter)
+        self.body_splitter.addWidget(self._side)
+        self.body_splitter.setStretchFactor(0, 1)
+        self.body_splitter.setStretchFactor(1, 0)
+        self.body_splitter.setSizes([1280 - PANEL_WIDTH_PX, PANEL_WIDTH_PX])
+        for splitter in (self.left_splitter, self._side, self.body_splitter):
+            splitter.setHandleWidth(1)
+            splitter.setChildrenCollapsible(False)
+        self.setCentralWidget(self.body_splitter)
+
+    def createPopupMenu(self) -> QMenu | None:
+        """No menu to hide tool bars with: there would be no way back."""
+        return None
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        """Take one local file or folder."""
+        urls = event.mimeData().urls()
+        if len(urls) == 1 and urls[0].isLocalFile():
+            event.acceptProposedAction()
+            self.empty_state.set_hot(True)
+
+    def dragLeaveEvent(self, event: QDragLeaveEvent) -> None:
+        self.empty_state.set_hot(False)
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        self.empty_state.set_hot(False)
+        event.acceptProposedAction()
+        self.dropped.emit(str(Path(event.mimeData().urls()[0].toLocalFile())))
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        """Ask about unsaved work first; whoever owns the threads ends them in `may_close`."""
+        if self.may_close():
+            QApplication.instance().removeEventFilter(self._key_guard)
+            event.accept()
+        else:
+            event.ignore()
+
+    @Slot(object)
+    def _on_theme_changed(self, _colours: object) -> None:
+        self.actions_table.update_icons()
+
+
+def _slider(text: str, low: int, high: int, tooltip: str) -> tuple[QSlider, QWidget]:
+    box = QWidget()
+    box.setToolTip(tooltip)
+    layout = QHBoxLayout(box)
+    layout.setContentsMargins(SPACING_PX, 0, SPACING_PX, 0)
+    label = QLabel(text)
+    label.setObjectName("soft")
+    slider = QSlider(Qt.Orientation.Horizontal)
+    slider.setRange(low, high)
+    slider.setFixedWidth(84)
+    slider.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    layout.addWidget(label)
+    layout.addWidget(slider)
+    return slider, box
