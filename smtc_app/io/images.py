@@ -223,7 +223,7 @@ def read_image(file: Path) -> np.ndarray:
 def _deep_grey_to_uint8(grey: np.ndarray) -> np.ndarray:
     """16-bit greys keep their upper byte; floating-point ones count as 0..1, or 0..255 where they exceed 1.
 
-    The scale never depends on the rest of an image's content, so that the frames of a sequence stay comparable.
+    The scale is no stretch to an image's own range, so that the frames of a sequence stay comparable.
     """
     if grey.dtype.kind == "f":
         return np.clip(grey * (255.0 if grey.max(initial=0) <= 1 else 1.0), 0, 255).astype(np.uint8)

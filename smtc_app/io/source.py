@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import ClassVar, Self
+from typing import Self
 
 import numpy as np
 
@@ -33,7 +33,7 @@ class FrameSource(ABC):
         annotations: folder of indexed PNG masks that belongs to the footage (DAVIS layout), or None.
     """
 
-    kind: ClassVar[str] = ""
+    kind: str
     path: Path
     size: tuple[int, int]
     fps: float

@@ -99,9 +99,7 @@ class VideoSource(FrameSource):
             raise UserError(f"{self.path} cannot be read: permission denied.") from error
         except (av.error.FFmpegError, OSError) as error:
             if is_cut_off(self.path):
-                raise UserError(
-                    f"{name} is cut off before its table of frames; copy or record it again."
-                ) from error
+                raise self._truncated(None) from error
             raise UserError(f"{name} is not a video that can be read ({_reason(error)}).") from error
         if set(container.format.name.split(",")) & NOT_FOOTAGE:
             container.close()
@@ -140,15 +138,16 @@ class VideoSource(FrameSource):
             f"`ffmpeg -i {self.path.name} -c copy repaired.mkv`."
         )
 
+    def _undecodable(self) -> UserError:
+        return UserError(f"No frame of {self.path.name} can be decoded; it is damaged or not a video.")
+
     def _index_by_decoding(self, progress: Callable[[int], None] | None) -> VideoIndex:
         logger.info("%s: its packets do not tell the frames, so it is decoded once", self.path.name)
         self._reopen_decoder()
         index = video_index.index_by_decoding(self._container, self._stream, progress)
         self._reopen_decoder()
         if len(index) == 0:
-            raise UserError(
-                f"No frame of {self.path.name} can be decoded; the file is damaged or not a video."
-            )
+            raise self._undecodable()
         return index
 
     def _resolve_group(self, index: VideoIndex, group: int) -> None:
@@ -158,7 +157,7 @@ class VideoSource(FrameSource):
             video_index.resolve_group(*self._table, index, group)
 
     def _learn_from_first_frame(self) -> None:
-        """Size, orientation and first timestamps as the decoder gives them; the container may say otherwise."""
+        """Size, orientation and first timestamps from the decoder; the container may say otherwise."""
         self._first_pts = []
         for frame, _ in video_index.decode(self._container, self._stream):
             if not self._first_pts:
@@ -169,9 +168,7 @@ class VideoSource(FrameSource):
             if len(self._first_pts) == FRAMES_CHECKED:
                 break
         if not self._first_pts:
-            raise UserError(
-                f"No frame of {self.path.name} can be decoded; the file is damaged or not a video."
-            )
+            raise self._undecodable()
         self._reopen_decoder()
 
     def _begins_as_indexed(self) -> bool:
@@ -280,7 +277,7 @@ class VideoSource(FrameSource):
             self._recent_bytes -= _bytes_of(old)
 
     def _stand_in(self, index: int) -> av.VideoFrame:
-        """The frame shown before one that the decoder never puts out, as a player would leave it on screen."""
+        """The frame before one that the decoder never puts out: what a player leaves on screen."""
         before = max((i for i in self._recent if i < index), default=None)
         if before is None:
             raise UserError(
@@ -336,8 +333,8 @@ def _bytes_of(frame: av.VideoFrame) -> int:
 def orientation(frame: av.VideoFrame) -> tuple[bool, bool, bool]:
     """(transpose, flip rows, flip columns) that show the frame upright, from its display matrix.
 
-    The matrix maps (x, y) to (a x + c y, b x + d y) (FFmpeg, libavutil/display.h). Angles that are no multiple of
-    90 degrees are left alone: masks on resampled pixels would belong to no frame of the file.
+    The matrix maps (x, y) to (a x + c y, b x + d y) (FFmpeg, libavutil/display.h). Angles that are no
+    multiple of 90 degrees are left alone: masks on resampled pixels would belong to no frame of the file.
     """
     data = frame.side_data.get("DISPLAYMATRIX")
     if data is None:

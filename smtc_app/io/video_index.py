@@ -1,10 +1,10 @@
 """Which frames a video has: presentation timestamps in display order, found without decoding.
 
-A frame's number is its rank by presentation timestamp among the frames that the decoder puts out. Packets give
-that order at reading speed. Three ways of building the index, the first that can be trusted wins:
+A frame's number is its rank by presentation timestamp among the frames that the decoder puts out. Packets
+give that order at reading speed. Three ways of building the index, the first that can be trusted wins:
 
-* `index_from_table`: long MP4/MOV files carry a table of all samples; the timestamps are then resolved group by
-  group when a frame is asked for, so that hours of footage open at once;
+* `index_from_table`: long MP4/MOV files carry a table of all samples; the timestamps are then resolved group
+  by group when a frame is asked for, so that hours of footage open at once;
 * `index_from_packets`: one pass over the packets;
 * `index_by_decoding`: where packets do not tell (missing or repeated timestamps, damage, frames the decoder
   swallows) the whole video is decoded once and only the timestamps are kept.
@@ -52,8 +52,8 @@ class VideoIndex:
         starts: int64 (G,) display index of the first frame of each group; ascending, starts[0] = 0.
         seek_to: int64 (G,) timestamp that a container seek to the group's keyframe takes.
         time_base: seconds per unit.
-        addressable: whether a decoded frame's timestamp tells its index; otherwise frames are counted from the
-            group's keyframe on.
+        addressable: whether a decoded frame's timestamp tells its index; otherwise frames are counted from
+            the group's keyframe on.
         resolve: fills in `pts` of one group (table index only).
     """
 
@@ -168,7 +168,7 @@ def index_from_table(
     return VideoIndex(
         pts=np.full(count, UNKNOWN, np.int64),
         starts=np.asarray(keys, np.int64),
-        # The decoding timestamp is a lower bound of the keyframe's presentation timestamp until it is resolved.
+        # Until a group is resolved its keyframe's decoding time stands in: no later than the presentation.
         seek_to=np.asarray(dts, np.int64),
         time_base=stream.time_base,
         resolve=resolve,
@@ -248,7 +248,7 @@ def _empty(stream: av.VideoStream) -> VideoIndex:
 
 
 def _grouped(pts: np.ndarray, key_pts: np.ndarray, time_base: Fraction) -> VideoIndex:
-    """Cut the frames at the keyframes; what an open group shows before its keyframe counts to the one before."""
+    """Cut at the keyframes; what an open group shows before its keyframe counts to the group before."""
     keys = np.unique(key_pts)
     starts = np.searchsorted(pts, keys)
     starts[0] = 0
@@ -293,7 +293,7 @@ def index_by_decoding(
 def decode(
     container: av.container.InputContainer, stream: av.VideoStream
 ) -> Iterator[tuple[av.VideoFrame, list[tuple[int, int]]]]:
-    """Yield each frame with the (pts, dts) of the keyframe packets read for it; damaged packets are passed over."""
+    """Yield each frame with the (pts, dts) of the keyframe packets read for it; skips damaged packets."""
     keys: list[tuple[int, int]] = []
     packets = container.demux(stream)
     while True:

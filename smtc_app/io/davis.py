@@ -1,0 +1,257 @@
+"""Label maps as DAVIS stores them: indexed PNGs with its palette, named after the frames, and `frames.csv`.
+
+`frames.csv` ties every mask to its frame (index, name, timestamp in seconds, SHA-256 of the RGB pixels), so
+that training code can tell at any time that masks and frames belong together.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import logging
+import os
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from smtc_app.core.errors import UserError
+from smtc_app.core.palette import davis_palette
+from smtc_app.io.source import FrameSource
+
+logger = logging.getLogger(__name__)
+
+MAX_EXPORT_ID = 254
+"""DAVIS masks have 8 bits; 0 is background and 255 void."""
+
+FRAMES_CSV = "frames.csv"
+CSV_HEADER = ["index", "name", "timestamp", "hash"]
+
+_PALETTE = davis_palette().tobytes()
+
+
+def encode_mask(labels: np.ndarray) -> bytes:
+    """PNG bytes of a label map (H,W): 8-bit indexed with the DAVIS palette; the same labels, the same bytes.
+
+    Raises:
+        UserError: ids above 254.
+    """
+    largest = int(labels.max(initial=0))
+    if largest > MAX_EXPORT_ID:
+        raise too_many_ids(largest)
+    image = Image.fromarray(np.ascontiguousarray(labels, dtype=np.uint8))
+    image.putpalette(_PALETTE)
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", compress_level=6)
+    return buffer.getvalue()
+
+
+def too_many_ids(largest: int) -> UserError:
+    """The sentence for ids that a DAVIS mask cannot hold, with the way out."""
+    return UserError(
+        f"The id {largest} does not fit a DAVIS mask, which holds ids up to {MAX_EXPORT_ID}; merge or delete "
+        "objects, or export in parts that have fewer."
+    )
+
+
+def write_mask(path: str | Path, labels: np.ndarray, *, durable: bool = True) -> None:
+    """Write a label map (H,W) as an indexed PNG, whole or not at all.
+
+    Raises:
+        UserError: ids above 254, or the file cannot be written.
+    """
+    write_atomically(Path(path), encode_mask(labels), durable=durable)
+
+
+def write_atomically(path: Path, data: bytes, *, durable: bool = True) -> None:
+    """Replace a file in one step: temporary file beside it, fsync (where `durable`), rename.
+
+    Raises:
+        UserError: no permission, no space, no such folder.
+    """
+    handle, temporary = None, None
+    try:
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+    except OSError as error:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+        raise UserError(f"{path} cannot be written: {error.strerror or error}.") from error
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current
+
+
+def prepare_output(out: str | Path, *, overwrite: bool = False, source: FrameSource | None = None) -> Path:
+    """Make `out` a folder that may be written to, and clear what an earlier export left there.
+
+    Only files that an earlier export lists in its `frames.csv` are removed, and only with `overwrite`.
+
+    Raises:
+        UserError: it is a file, holds something, is the source itself, or cannot be written.
+    """
+    folder = Path(out).expanduser()
+    if source is not None and _inside_source(folder, source):
+        raise UserError(f"{folder} holds the source itself; choose another output folder.")
+    try:
+        if folder.exists() and not folder.is_dir():
+            raise UserError(f"{folder} is a file; choose a folder for the output.")
+        folder.mkdir(parents=True, exist_ok=True)
+        holds = sorted(entry.name for entry in folder.iterdir())
+    except OSError as error:
+        raise UserError(f"{folder} cannot be written: {error.strerror or error}.") from error
+    if holds and not overwrite:
+        raise UserError(
+            f"{folder} already holds {holds[0]}{f' and {len(holds) - 1} more' if len(holds) > 1 else ''}; "
+            "choose an empty folder or add --overwrite."
+        )
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise UserError(f"{folder} cannot be written: permission denied.")
+    _remove_earlier_export(folder)
+    return folder
+
+
+def _inside_source(folder: Path, source: FrameSource) -> bool:
+    given = source.path if source.path.is_dir() else None
+    folders = [f.resolve() for f in (given, source.annotations) if f is not None]
+    return folder.resolve() in folders
+
+
+def _remove_earlier_export(folder: Path) -> None:
+    listing = folder / FRAMES_CSV
+    if not listing.is_file():
+        return
+    try:
+        with listing.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        if rows and set(rows[0]) != set(CSV_HEADER):
+            return  # not ours
+        for row in rows:
+            name = row["name"]
+            if name and Path(name).name == name:
+                (folder / f"{name}.png").unlink(missing_ok=True)
+        listing.unlink()
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"The earlier export in {folder} cannot be replaced: {error}.") from error
+
+
+class DavisWriter:
+    """Writes masks one by one and, at the end, `frames.csv`; every mask is read back and compared.
+
+    Args:
+        out: a folder from `prepare_output`.
+        source: names, timestamps and hashes of the frames.
+        ids: document id -> exported id; ids it lacks are left out. None: as they are.
+    """
+
+    def __init__(self, out: Path, source: FrameSource, *, ids: Mapping[int, int] | None = None) -> None:
+        self.out = out
+        self._source = source
+        self._table: np.ndarray | None = None
+        if ids is not None:
+            if max(ids.values(), default=0) > MAX_EXPORT_ID:
+                raise too_many_ids(max(ids.values()))
+            self._table = np.zeros(1 << 16, np.uint16)
+            self._table[list(ids)] = list(ids.values())
+        self._hashes: dict[int, str] = {}
+
+    @property
+    def written(self) -> tuple[int, ...]:
+        """Indices of the frames written so far, ascending."""
+        return tuple(sorted(self._hashes))
+
+    def path(self, index: int) -> Path:
+        """Where the mask of a frame goes."""
+        return self.out / f"{self._source.name(index)}.png"
+
+    def write(self, index: int, labels: np.ndarray) -> None:
+        """Write one frame's labels (H,W) and check that the file reads back equal.
+
+        Raises:
+            UserError: another size than the source, ids above 254, not writable, or not readable back.
+        """
+        height, width = labels.shape
+        if (width, height) != tuple(self._source.size):
+            raise UserError(
+                f"The labels of frame {index} are {width}x{height} but the frames are "
+                f"{self._source.size[0]}x{self._source.size[1]}."
+            )
+        exported = labels if self._table is None else self._table[labels]
+        path = self.path(index)
+        write_mask(path, exported, durable=False)  # an export can be repeated
+        with Image.open(path) as image:
+            equal = image.mode == "P" and np.array_equal(np.asarray(image), exported)
+        if not equal:
+            raise UserError(f"{path} does not read back as it was written; the disk may be failing.")
+        self._hashes[index] = hashlib.sha256(self._source[index]).hexdigest()
+
+    def finish(self) -> Path:
+        """Write `frames.csv` for the frames written so far; returns its path."""
+        text = io.StringIO(newline="")
+        rows = csv.writer(text, lineterminator="\n")
+        rows.writerow(CSV_HEADER)
+        for index in self.written:
+            name, seconds = self._source.name(index), f"{self._source.timestamp(index):.6f}"
+            rows.writerow([index, name, seconds, self._hashes[index]])
+        path = self.out / FRAMES_CSV
+        write_atomically(path, text.getvalue().encode())
+        return path
+
+
+def contiguous_ids(ids: Sequence[int]) -> dict[int, int]:
+    """Map ids to 1, 2, ... in ascending order."""
+    return {old: new for new, old in enumerate(sorted(set(ids)), start=1)}
+
+
+def export_davis(
+    out: str | Path,
+    source: FrameSource,
+    labels_of: Callable[[int], np.ndarray],
+    *,
+    frames: Sequence[int] | None = None,
+    ids: Sequence[int] | None = None,
+    keep_ids: bool = False,
+    overwrite: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[int, int]:
+    """Export label maps as DAVIS masks into `out` and check that they read back equal.
+
+    Args:
+        labels_of: frame index -> labels (H,W).
+        frames: which frames; None: all of the source.
+        ids: objects to export, in ascending order numbered from 1; None: all that occur (one more pass).
+        keep_ids: export ids as they are instead of numbering them from 1.
+        progress: called with (frames done, frames in all); may raise to cancel, what was written stays.
+
+    Returns which id each object got.
+
+    Raises:
+        UserError: see `prepare_output` and `DavisWriter.write`; ids are checked before anything is written.
+    """
+    indices = range(len(source)) if frames is None else sorted(set(frames))
+    present = {int(i) for index in indices for i in np.unique(labels_of(index))} if ids is None else set(ids)
+    present.discard(0)
+    mapping = {i: i for i in sorted(present)} if keep_ids else contiguous_ids(sorted(present))
+    if max(mapping.values(), default=0) > MAX_EXPORT_ID:
+        raise too_many_ids(max(mapping.values()))
+    writer = DavisWriter(prepare_output(out, overwrite=overwrite, source=source), source, ids=mapping)
+    try:
+        for done, index in enumerate(indices, start=1):
+            writer.write(index, labels_of(index))
+            if progress is not None:
+                progress(done, len(indices))
+    finally:
+        writer.finish()
+    return mapping

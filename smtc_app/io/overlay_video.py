@@ -1,0 +1,106 @@
+"""Masks drawn over their frames as an H.264 video, for a look without any tool."""
+
+from __future__ import annotations
+
+import logging
+import os
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import av
+import cv2
+import numpy as np
+
+from smtc_app.core.errors import UserError
+from smtc_app.core.palette import davis_palette
+
+logger = logging.getLogger(__name__)
+
+TIME_BASE = Fraction(1, 90_000)
+
+
+def draw_overlay(frame: np.ndarray, labels: np.ndarray, *, opacity: float = 0.5) -> np.ndarray:
+    """The frame uint8 (H,W,3) with each object of labels (H,W) tinted in its DAVIS colour and outlined."""
+    tint = davis_palette()[labels.astype(np.uint16) % 256]
+    inside = (labels > 0)[..., None]
+    mixed = np.where(inside, frame * (1 - opacity) + tint * opacity, frame).astype(np.uint8)
+    values = labels.astype(np.float32)
+    edge = (cv2.dilate(values, np.ones((3, 3), np.uint8)) != values) & inside[..., 0]
+    mixed[edge] = np.maximum(tint[edge], 96)
+    return mixed
+
+
+class OverlayVideo:
+    """Writes frames with masks to an MP4; use as a context manager.
+
+    Args:
+        path: the file; appears only once it is complete.
+        size: (width, height) in px of the frames. Odd sizes lose nothing: the last row or column is repeated.
+        fps: for frames written without a timestamp.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+
+    def __init__(self, path: str | Path, size: tuple[int, int], *, fps: float = 25.0) -> None:
+        self.path = Path(path)
+        self._size = size
+        self._fps = fps
+        self._last_pts = -1
+        self._origin_s: float | None = None
+        self._temporary = self.path.with_name(f".{self.path.name}.tmp")
+        codec = "libx264" if "libx264" in av.codecs_available else "mpeg4"
+        try:
+            self._container = av.open(
+                str(self._temporary), "w", format="mp4", options={"movflags": "+faststart"}
+            )
+            stream = self._container.add_stream(codec, rate=Fraction(fps).limit_denominator(1001))
+        except (av.error.FFmpegError, OSError) as error:
+            raise UserError(f"{self.path} cannot be written: {error.strerror or error}.") from error
+        stream.width, stream.height = size[0] + size[0] % 2, size[1] + size[1] % 2
+        stream.pix_fmt = "yuv420p"
+        stream.time_base = TIME_BASE
+        stream.codec_context.time_base = TIME_BASE
+        stream.options = {"crf": "18", "preset": "veryfast"} if codec == "libx264" else {"q": "3"}
+        self._stream = stream
+
+    def write(self, frame: np.ndarray, labels: np.ndarray, timestamp_s: float | None = None) -> None:
+        """Append a frame uint8 (H,W,3) with its labels (H,W), shown from `timestamp_s` on."""
+        picture = draw_overlay(frame, labels)
+        picture = np.pad(picture, ((0, self._size[1] % 2), (0, self._size[0] % 2), (0, 0)), mode="edge")
+        image = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
+        step = max(1, round(1 / self._fps / TIME_BASE))
+        if timestamp_s is None:
+            pts = self._last_pts + step if self._last_pts >= 0 else 0
+        else:
+            self._origin_s = timestamp_s if self._origin_s is None else self._origin_s
+            pts = max(round((timestamp_s - self._origin_s) / TIME_BASE), self._last_pts + 1)
+        image.pts, image.time_base = pts, TIME_BASE
+        self._last_pts = pts
+        self._mux(image)
+
+    def _mux(self, image: av.VideoFrame | None) -> None:
+        try:
+            for packet in self._stream.encode(image):
+                self._container.mux(packet)
+        except (av.error.FFmpegError, OSError) as error:
+            raise UserError(f"{self.path} cannot be written: {error.strerror or error}.") from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if self._last_pts >= 0:
+                self._mux(None)
+            self._container.close()
+            if kind is None:
+                os.replace(self._temporary, self.path)
+        except OSError as problem:
+            raise UserError(f"{self.path} cannot be written: {problem.strerror or problem}.") from problem
+        finally:
+            self._temporary.unlink(missing_ok=True)
