@@ -20,6 +20,7 @@ class Command:
     def __init__(self) -> None:
         self._patch: Patch | None = None
         self._nbytes = 0
+        self.merges = 0  # how many commands became part of this one
 
     def run(self, edit: Edit) -> None:
         """Change the document through `edit`. Raising takes back everything done so far."""
@@ -63,6 +64,7 @@ class Command:
         assert other._patch is not None
         self._patch.operations.extend(other._patch.operations)
         self._nbytes += other._nbytes
+        self.merges += 1
 
     @property
     def nbytes(self) -> int:

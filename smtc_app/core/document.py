@@ -96,6 +96,7 @@ class Document:
         self._revision = 0
         self._modified = False
         self._subscribers: list[Callable[[Change], None]] = []
+        self._step_subscribers: list[Callable[[tuple[Change, ...]], None]] = []
 
     # Reading
 
@@ -299,8 +300,8 @@ class Document:
         self._source_index = {sources: index for index, sources in enumerate(self._source_table)}
         self._revision += 1
         everything = range(self.frame_count)
-        for kind in ("objects", "labels", "status", "keyframes", "locked", "proposals"):
-            self._notify(Change(kind, everything, tuple(self._objects)))
+        kinds = ("objects", "labels", "status", "keyframes", "locked", "proposals")
+        self._announce([Change(kind, everything, tuple(self._objects)) for kind in kinds])
 
     def close(self) -> None:
         """Release temporary files. Labels cannot be read afterwards."""
@@ -317,6 +318,26 @@ class Document:
                 self._subscribers.remove(callback)
 
         return unsubscribe
+
+    def subscribe_steps(self, callback: Callable[[tuple[Change, ...]], None]) -> Callable[[], None]:
+        """Like `subscribe`, but one call with all changes of a step, before any subscriber of single changes.
+
+        For what must never see half a step: the autosave.
+        """
+        self._step_subscribers.append(callback)
+
+        def unsubscribe() -> None:
+            if callback in self._step_subscribers:
+                self._step_subscribers.remove(callback)
+
+        return unsubscribe
+
+    def _announce(self, changes: Iterable[Change]) -> None:
+        step = tuple(changes)
+        for callback in list(self._step_subscribers):
+            callback(step)
+        for change in step:
+            self._notify(change)
 
     def _notify(self, change: Change) -> None:
         for callback in list(self._subscribers):

@@ -22,6 +22,7 @@ from smtc_app.core.track import ObjectTrack
 
 Row = tuple[int, int, int]  # status, confidence, sources as an ObjectTrack stores them
 _EMPTY_ROW: Row = (0, 0, 0)
+_ALL_FRAMES = range(0)  # by identity: every frame of the document, without listing them
 _OVERHEAD_BYTES = 160  # a small Python object with its list entry
 
 
@@ -124,7 +125,7 @@ class _TrackOperation:
         return _OVERHEAD_BYTES + (self.other.nbytes if self.other is not None else 0)
 
     def touched(self) -> tuple[str, Iterable[int], Iterable[int]]:
-        return "status", (), (self.object_id,)
+        return "status", _ALL_FRAMES, (self.object_id,)
 
 
 class _ObjectsOperation:
@@ -217,13 +218,26 @@ class Patch:
         document._revision += 1
         frames: dict[str, set[int]] = {}
         objects: dict[str, set[int]] = {}
+        everywhere: set[str] = set()
         for operation in self.operations:
             kind, touched_frames, touched_objects = operation.touched()
-            frames.setdefault(kind, set()).update(touched_frames)
+            frames.setdefault(kind, set())
             objects.setdefault(kind, set()).update(touched_objects)
-        for kind in ("objects", "labels", "status", "keyframes", "locked", "proposals"):
-            if kind in frames:
-                document._notify(Change(kind, frozenset(frames[kind]), frozenset(objects[kind])))
+            if touched_frames is _ALL_FRAMES:
+                everywhere.add(kind)
+            elif kind not in everywhere:
+                frames[kind].update(touched_frames)
+        document._announce(
+            [
+                Change(
+                    kind,
+                    range(document.frame_count) if kind in everywhere else frozenset(frames[kind]),
+                    frozenset(objects[kind]),
+                )
+                for kind in ("objects", "labels", "status", "keyframes", "locked", "proposals")
+                if kind in frames
+            ]
+        )
 
 
 class Edit:

@@ -12,8 +12,7 @@ from smtc_app.core.annotation import Box
 
 @dataclass(frozen=True)
 class Measure:
-    """One object on one frame: pixels, tight box, centroid (x, y) in pixels (the centre of pixel 0 is
-    0.5)."""
+    """One object on one frame: pixels, tight box, centroid (x, y) in pixels (pixel 0's centre is 0.5)."""
 
     area_px: int
     box: Box
@@ -21,23 +20,33 @@ class Measure:
 
 
 def measure_objects(labels: np.ndarray) -> dict[int, Measure]:
-    """Measures of every label in `labels`, uint16 (H, W), by id; one pass over the labelled pixels."""
-    rows, columns = np.nonzero(labels)
-    if rows.size == 0:
+    """Measures of every label in `labels`, uint16 (H, W), by id; a few milliseconds at 1080p."""
+    height, width = labels.shape
+    # Over runs instead of pixels: there are a thousand times fewer.
+    starts_run = np.ones((height, width), bool)
+    np.not_equal(labels[:, 1:], labels[:, :-1], out=starts_run[:, 1:])
+    starts = np.flatnonzero(starts_run)
+    lengths = np.diff(starts, append=labels.size)
+    values = labels.ravel()[starts]
+    shown = values != 0
+    starts, lengths, values = starts[shown], lengths[shown], values[shown]
+    if starts.size == 0:
         return {}
-    ids, inverse = np.unique(labels[rows, columns], return_inverse=True)
-    area = np.bincount(inverse)
-    centre_x = np.bincount(inverse, columns) / area + 0.5
-    centre_y = np.bincount(inverse, rows) / area + 0.5
+    ids, inverse = np.unique(values, return_inverse=True)
+    rows, left = np.divmod(starts, width)
+    right = left + lengths
+    area = np.bincount(inverse, lengths)
+    centre_x = np.bincount(inverse, lengths * (left + right) / 2) / area
+    centre_y = np.bincount(inverse, lengths * (rows + 0.5)) / area
     lowest = np.full((2, ids.size), np.iinfo(np.int64).max)
     highest = np.full((2, ids.size), -1)
-    for axis, coordinates in enumerate((columns, rows)):
-        np.minimum.at(lowest[axis], inverse, coordinates)
-        np.maximum.at(highest[axis], inverse, coordinates)
+    for axis, (low, high) in enumerate(((left, right), (rows, rows + 1))):
+        np.minimum.at(lowest[axis], inverse, low)
+        np.maximum.at(highest[axis], inverse, high)
     return {
         int(object_id): Measure(
             int(area[i]),
-            (int(lowest[0, i]), int(lowest[1, i]), int(highest[0, i]) + 1, int(highest[1, i]) + 1),
+            (int(lowest[0, i]), int(lowest[1, i]), int(highest[0, i]), int(highest[1, i])),
             (float(centre_x[i]), float(centre_y[i])),
         )
         for i, object_id in enumerate(ids)
@@ -60,10 +69,10 @@ def object_centroid(labels: np.ndarray, object_id: int) -> tuple[float, float] |
 def connected_parts(
     mask: np.ndarray, *, min_area_px: int = 1, max_parts: int | None = None
 ) -> list[np.ndarray]:
-    """The connected parts (8 neighbours) of `mask` bool (H, W), largest first.
+    """The connected parts (8 neighbours) of `mask` bool (H, W), largest first; none for an empty mask.
 
     Parts below `min_area_px`, and those past the `max_parts` largest, are joined to the part whose centroid
-    is nearest, so that together the parts are always the whole mask. Too small a mask gives one part.
+    is nearest, so that together the parts are always the whole mask.
     """
     count, regions, stats, centroids = cv2.connectedComponentsWithStats(
         np.ascontiguousarray(mask, np.uint8), connectivity=8
@@ -73,7 +82,7 @@ def connected_parts(
     areas = stats[1:, cv2.CC_STAT_AREA]
     order = 1 + np.argsort(-areas, kind="stable")
     kept = [int(part) for part in order if areas[part - 1] >= min_area_px][:max_parts] or [int(order[0])]
-    table = np.zeros(count, np.int64)
+    table = np.zeros(count, np.int32)
     table[kept] = np.arange(1, len(kept) + 1)
     for part in set(range(1, count)).difference(kept):
         nearest = np.argmin(((centroids[kept] - centroids[part]) ** 2).sum(axis=1))

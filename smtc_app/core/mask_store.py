@@ -22,6 +22,7 @@ import zlib
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -63,17 +64,40 @@ def unpack_labels(data: bytes, shape: tuple[int, int]) -> np.ndarray:
     raise ValueError(f"damaged mask data: not a mask of {width}x{height} pixels")
 
 
+class FileStamp(NamedTuple):
+    """A file and what tells whether somebody has written to it since."""
+
+    path: Path
+    modified_ns: int
+    size_bytes: int
+
+    @classmethod
+    def of(cls, path: Path) -> FileStamp:
+        """Raises OSError when the file is not there."""
+        stat = os.stat(path)
+        return cls(path, stat.st_mtime_ns, stat.st_size)
+
+    def holds(self) -> bool:
+        """Whether the file is there and unchanged."""
+        try:
+            return FileStamp.of(self.path) == self
+        except OSError:
+            return False
+
+
 class PackedMask:
     """A label map that never changes, wherever its bytes are at the moment. Made and read by a `MaskStore`.
 
     Two handles are the same mask if they are the same object; comparing contents means unpacking.
     """
 
-    __slots__ = ("__weakref__", "_backing", "_store")
+    __slots__ = ("__weakref__", "_backing", "_store", "saved")
 
     def __init__(self, store: MaskStore, backing: object) -> None:
         self._store = store
         self._backing = backing
+        self.saved: FileStamp | None = None
+        """The project's file that holds this very mask, as it was when written or read."""
 
     @property
     def nbytes(self) -> int:
@@ -117,11 +141,14 @@ class _Spilled:
 
 
 class _File:
-    __slots__ = ("path", "read", "stamp")
+    __slots__ = ("read", "stamp")
 
-    def __init__(self, path: Path, read: Callable[[Path], np.ndarray]) -> None:
-        self.path, self.read = path, read
-        self.stamp = _stamp(path)
+    def __init__(self, stamp: FileStamp, read: Callable[[Path], np.ndarray]) -> None:
+        self.stamp, self.read = stamp, read
+
+    @property
+    def path(self) -> Path:
+        return self.stamp.path
 
 
 class _Relabelled:
@@ -142,11 +169,6 @@ class _Segment:
 
     def __del__(self) -> None:
         self.file.close()
-
-
-def _stamp(path: Path) -> tuple[int, int]:
-    stat = os.stat(path)
-    return stat.st_mtime_ns, stat.st_size
 
 
 class MaskStore:
@@ -237,25 +259,23 @@ class MaskStore:
     def adopt_file(self, path: Path, read: Callable[[Path], np.ndarray]) -> PackedMask:
         """A handle of the mask in `path`, read by `read(path) -> labels` each time its decoded copy is
         gone."""
-        handle = PackedMask(self, _File(path, read))
+        stamp = FileStamp.of(path)
+        handle = PackedMask(self, _File(stamp, read))
+        handle.saved = stamp
         with self._lock:
             self._files.add(handle)
         return handle
 
-    def relabel(self, handle: PackedMask, mapping: Mapping[int, int]) -> PackedMask:
-        """A handle of the same mask with ids replaced (all at once), worked out when first looked at."""
-        table = self.relabel_table(mapping)
-        return self.relabel_by_table(handle, table)
-
     @staticmethod
     def relabel_table(mapping: Mapping[int, int]) -> np.ndarray:
-        """uint16 (65536,) for `relabel_by_table`; make it once for many masks."""
+        """uint16 (65536,) for `relabel`: ids replaced all at once."""
         table = np.arange(65536, dtype=np.uint16)
         for old, new in mapping.items():
             table[old] = new
         return table
 
-    def relabel_by_table(self, handle: PackedMask, table: np.ndarray) -> PackedMask:
+    def relabel(self, handle: PackedMask, table: np.ndarray) -> PackedMask:
+        """A handle of `table[labels]`, worked out when first looked at."""
         return PackedMask(self, _Relabelled(handle, table))
 
     def unpack(self, handle: PackedMask) -> np.ndarray:
@@ -295,6 +315,12 @@ class MaskStore:
                 if path is not None and (path == under or under in path.parents):
                     self._keep_in_memory(handle, pack_labels(self.unpack(handle)))
 
+    def move_file(self, handle: PackedMask, stamp: FileStamp) -> None:
+        """A mask that is only a file lies in another file now."""
+        with self._lock:
+            if isinstance(handle._backing, _File):
+                handle._backing = _File(stamp, handle._backing.read)
+
     def detach(self, handle: PackedMask) -> None:
         """Read a mask that is only a file into the store."""
         with self._lock:
@@ -322,7 +348,7 @@ class MaskStore:
     def _read_file(self, backing: _File) -> np.ndarray:
         path = backing.path
         try:
-            changed = _stamp(path) != backing.stamp
+            changed = FileStamp.of(path) != backing.stamp
         except OSError as error:
             raise UserError(
                 f"The mask {path} is gone ({error.strerror}): put the file back, or close the project "

@@ -250,7 +250,7 @@ def _relabel_everywhere(edit: Edit, mapping: dict[int, int]) -> None:
             kept |= track.status != FrameStatus.ABSENT
     table = document.store.relabel_table(mapping)
     for frame in frames:
-        handle = document.store.relabel_by_table(document._masks[frame], table) if kept[frame] else None
+        handle = document.store.relabel(document._masks[frame], table) if kept[frame] else None
         edit.set_mask(frame, handle)
 
 

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from typing import NamedTuple
 
 from smtc_app.core.command import Command
 from smtc_app.core.document import Document
 
 logger = logging.getLogger(__name__)
+
+
+class StackState(NamedTuple):
+    """A moment in the history, to tell later that this is what was saved."""
+
+    top: Command | None
+    merges: int
+    forgotten: int
 
 
 class UndoStack:
@@ -24,6 +33,7 @@ class UndoStack:
         self._undone: list[Command] = []
         self._clean: Command | None = None  # the newest step that the saved state contains
         self._clean_reachable = True
+        self._forgotten = 0
         self._open = True
         self._subscribers: list[Callable[[], None]] = []
 
@@ -78,10 +88,9 @@ class UndoStack:
 
     def clear(self) -> None:
         """Forget all steps; the document stays as it is."""
-        if not self.clean:
-            self._clean_reachable = False
-        else:
-            self._clean = None
+        self._clean_reachable = self.clean
+        self._clean = None
+        self._forgotten += len(self._done)
         self._done.clear()
         self._undone.clear()
         self._changed()
@@ -117,10 +126,19 @@ class UndoStack:
         """Whether the document is as it was at `mark_clean`, or as opened."""
         return self._clean_reachable and self._clean is (self._done[-1] if self._done else None)
 
-    def mark_clean(self) -> None:
-        """The present state is saved."""
-        self._clean = self._done[-1] if self._done else None
-        self._clean_reachable = True
+    def state(self) -> StackState:
+        """The present moment, for a save that goes on while the document changes."""
+        top = self._done[-1] if self._done else None
+        return StackState(top, top.merges if top is not None else 0, self._forgotten)
+
+    def mark_clean(self, state: StackState | None = None) -> None:
+        """The state of that moment (None: the present one) is saved."""
+        top, merges, forgotten = state or self.state()
+        self._clean = top
+        if top is None:
+            self._clean_reachable = forgotten == self._forgotten
+        else:
+            self._clean_reachable = merges == top.merges and (top in self._done or top in self._undone)
         self._changed()
 
     def mark_unsaved(self) -> None:
@@ -150,12 +168,12 @@ class UndoStack:
             forgotten += 1
         if forgotten:
             logger.debug("forgot the %d oldest undo steps", forgotten)
-            clean_kept = self._clean in self._done[forgotten - 1 :]
             if self._clean is self._done[forgotten - 1]:
-                self._clean = None
-            elif not clean_kept:
+                self._clean = None  # the bottom of what is left
+            elif self._clean not in self._done[forgotten:]:
                 self._clean_reachable = False
             del self._done[:forgotten]
+            self._forgotten += forgotten
 
     def _changed(self) -> None:
         self.document._set_modified(not self.clean)
