@@ -22,7 +22,7 @@ import zlib
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -162,8 +162,8 @@ class _Relabelled:
 class _Segment:
     """One temporary file; it has no name and vanishes with its last mask or with the process."""
 
-    def __init__(self, folder: Path | None) -> None:
-        self.file = tempfile.TemporaryFile(prefix="smtc-masks-", dir=folder)  # noqa: SIM115  __del__ closes it
+    def __init__(self, file: BinaryIO) -> None:
+        self.file = file
         self.size = 0
         self.live_bytes = 0
 
@@ -411,7 +411,8 @@ class MaskStore:
 
     def _write(self, data: bytes) -> _Spilled:
         if not self._segments or self._segments[-1].size > _SEGMENT_BYTES:
-            self._segments.append(_Segment(self._spill_folder))
+            file = tempfile.TemporaryFile(prefix="smtc-masks-", dir=self._spill_folder)
+            self._segments.append(_Segment(file))
         segment = self._segments[-1]
         segment.file.seek(segment.size)
         segment.file.write(data)

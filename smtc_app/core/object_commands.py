@@ -188,7 +188,7 @@ class MergeObjects(Command):
 class SplitObject(Command):
     """Cut an object into parts: the first mask keeps the id, every further one becomes a new object.
 
-    masks  bool (H, W) each, on `frame`; pixels in none of them stay with the first
+    masks  bool (H, W) each, on `frame`; pixels in none of them keep the id; masks without any are left out
     also   {frame: masks} for further frames, part k there being the same thing as part k here
     `object_ids` are the ids of the parts after `do`.
     """
@@ -211,29 +211,36 @@ class SplitObject(Command):
 
     def run(self, edit: Edit) -> None:
         document, info = edit.document, edit.require_object(self._id)
-        parts = max(len(masks) for masks in self._masks.values())
-        if parts < 2:
-            raise UserError(f"'{info.name}' has only one part here: there is nothing to split.")
-        edit.require_unlocked_objects((self._id,))
-        self.text = f"Split '{info.name}' into {counted(parts, 'part')}"
-        ids, taken = [self._id], {other.name for other in document.objects.values()}
-        for _ in range(parts - 1):
-            object_id = document.free_object_id()
-            name = unused_name(info.name, taken)
-            taken.add(name)
-            part = ObjectInfo(object_id, name, info.category, object_colour(object_id))
-            edit.set_objects([*document.objects.values(), part])
-            ids.append(object_id)
+        parts: dict[int, list[np.ndarray]] = {}
         for frame, masks in self._masks.items():
             edit.require_frame(frame)
+            mine = document.labels(frame) == self._id
+            parts[frame] = [mine & np.asarray(mask, bool) for mask in masks]
+        count = max(len(masks) for masks in parts.values())
+        used = [k for k in range(count) if any(k < len(p) and p[k].any() for p in parts.values())]
+        if len(used) < 2:
+            raise UserError(f"'{info.name}' has only one part here: there is nothing to split.")
+        edit.require_unlocked_objects((self._id,))
+        self.text = f"Split '{info.name}' into {counted(len(used), 'part')}"
+        ids = {used[0]: self._id, **{k: self._add_part(edit, info) for k in used[1:]}}
+        for frame, masks in parts.items():
             labels = np.array(document.labels(frame))
-            mine = labels == self._id
             # The first mask last: where parts overlap the original keeps the pixel.
-            for object_id, mask in reversed(list(zip(ids, masks, strict=False))):
-                labels[mine & np.asarray(mask, bool)] = object_id
-            used = [object_id for object_id, mask in zip(ids, masks, strict=False) if np.any(mine & mask)]
-            edit.edit_labels(frame, labels, edited=sorted({self._id, *used}))
-        self.object_ids = tuple(ids)
+            for k, mask in reversed(list(enumerate(masks))):
+                if k in ids:
+                    labels[mask] = ids[k]
+            here = {ids[k] for k, mask in enumerate(masks) if mask.any()}
+            edit.edit_labels(frame, labels, edited=sorted({self._id, *here}))
+        self.object_ids = tuple(ids.values())
+
+    @staticmethod
+    def _add_part(edit: Edit, info: ObjectInfo) -> int:
+        document = edit.document
+        object_id = document.free_object_id()
+        name = unused_name(info.name, {other.name for other in document.objects.values()})
+        part = ObjectInfo(object_id, name, info.category, object_colour(object_id))
+        edit.set_objects([*document.objects.values(), part])
+        return object_id
 
 
 def _relabel_everywhere(edit: Edit, mapping: dict[int, int]) -> None:
