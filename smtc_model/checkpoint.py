@@ -23,6 +23,8 @@ from torch import Tensor
 from .errors import ModelError
 
 METADATA_KEY = "smtc"
+_ZIP_START = b"PK"
+_LEGACY_START = b"\x80\x02"  # a pickle of protocol 2
 # What training scripts wrap their weights in, the most useful first: a teacher is an average of its student.
 _WRAPPERS = ("model_state_dict", "teacher", "student", "state_dict", "model_ema", "model")
 
@@ -110,18 +112,23 @@ def _parse_metadata(path: Path, metadata: Mapping[str, str] | None) -> dict[str,
 
 
 def _read_pickle(path: Path) -> dict[str, Tensor]:
+    with path.open("rb") as file:
+        start = file.read(2)
+    if start not in (_ZIP_START, _LEGACY_START):
+        raise ModelError(f"{str(path)!r} is no weights file: neither safetensors nor written by torch.save")
     try:
         # DINO's full checkpoints keep their command line as a Namespace, a plain holder of values.
         with torch.serialization.safe_globals([argparse.Namespace]):
             content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        reason = str(error)
-        if "WeightsUnpickler" in reason or "Unsupported" in reason or "weights_only" in reason.lower():
+        if "GLOBAL" in str(
+            error
+        ):  # it names a class or function that is not on torch's list of harmless ones
             raise ModelError(
-                f"{str(path)!r} is refused: it holds more than plain weights, and loading it could run its code"
+                f"{str(path)!r} is refused: it is more than plain weights, loading it could run code"
             ) from error
         raise ModelError(_damaged(path, error)) from error
-    except (RuntimeError, EOFError, ValueError, KeyError, IndexError, AttributeError, TypeError) as error:
+    except (RuntimeError, OSError, EOFError, ValueError, LookupError, AttributeError, TypeError) as error:
         raise ModelError(_damaged(path, error)) from error
     return _unwrap(path, content)
 
@@ -139,5 +146,9 @@ def _unwrap(path: Path, content: object) -> dict[str, Tensor]:
 
 
 def _damaged(path: Path, reason: object) -> str:
-    first_line = (str(reason).strip() or type(reason).__name__).splitlines()[0]
-    return f"the weights file {str(path)!r} is damaged, cut short or of another kind ({first_line}): fetch it again"
+    text = str(reason).strip() or type(reason).__name__
+    first_sentence = text.splitlines()[0].partition(". ")[0].rstrip(".")
+    return (
+        f"the weights file {str(path)!r} is damaged, cut short or of another kind "
+        f"({first_sentence}): fetch it again"
+    )

@@ -27,9 +27,7 @@ def hub_repository(model: str) -> str | None:
     import timm
 
     cfg = timm.get_pretrained_cfg(model)
-    if cfg is None or not cfg.hf_hub_id:
-        return None
-    return f"{cfg.hf_hub_id}{cfg.architecture}.{cfg.tag}" if cfg.hf_hub_id.endswith("/") else cfg.hf_hub_id
+    return cfg.hf_hub_id if cfg is not None else None
 
 
 def cached_weights(model: str) -> Path | None:

@@ -223,7 +223,7 @@ class SMTC(nn.Module):
         generator: torch.Generator | None = None,
         iterations: int | None = None,
     ) -> ClipOutput:
-        """frames (B,T,3,H,W), consecutive, float RGB in [0,1] -> ClipOutput; arguments as in :meth:`group`."""
+        """frames (B,T,3,H,W), consecutive, float RGB in [0,1] -> ClipOutput; see :meth:`group`."""
         if frames.ndim != 5:
             raise ValueError(f"frames must have shape (B, T, 3, H, W), got {tuple(frames.shape)}")
         keys = self.backbone(frames.flatten(0, 1)).keys.unflatten(0, frames.shape[:2])

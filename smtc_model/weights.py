@@ -45,7 +45,7 @@ class ModelRow(NamedTuple):
 
 
 def resolve_device(name: str | torch.device = "auto") -> torch.device:
-    """A device name, or "auto" for CUDA, else Apple's GPU, else the CPU -> device; ModelError if not there."""
+    """A device by name; "auto" is CUDA, else Apple's GPU, else the CPU. ModelError if it is not there."""
     if isinstance(name, torch.device):
         return name
     if name == "auto":
@@ -158,7 +158,7 @@ def convert_checkpoint(src: Path | str, dst: Path | str) -> SMTC:
 
 
 def list_models() -> list[ModelRow]:
-    """Every checkpoint found on this machine, then all backbones; damaged files are left out, with a warning."""
+    """Every checkpoint on this machine, then all backbones; damaged files are left out, with a warning."""
     default = _default_checkpoint()
     rows = []
     for path, origin in weights_files():

@@ -1,0 +1,36 @@
+"""Fixtures of the model's tests."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from golden import head_state
+from safetensors.torch import load_file
+
+from smtc_model.config import ModelConfig
+from smtc_model.smtc import SlotHead
+
+
+@pytest.fixture(scope="session")
+def golden(shared) -> dict[str, torch.Tensor]:
+    """Golden tensors of the model by name."""
+    return load_file(shared / "golden" / "smtc_reference.safetensors")
+
+
+@pytest.fixture
+def released_head() -> SlotHead:
+    """The released model's slot head with the parameters of the golden recipe, in training mode."""
+    head = SlotHead(384, ModelConfig(official_compat=True))
+    head.load_state_dict(head_state())
+    return head
+
+
+@pytest.fixture
+def no_weights_found(tmp_path, monkeypatch):
+    """No weights on this machine but those that the test puts into the folder it is given."""
+    folder = tmp_path / "weights"
+    folder.mkdir()
+    monkeypatch.setenv("SMTC_WEIGHTS", str(folder))
+    monkeypatch.setattr("smtc_model.assets.bundled_weights_folder", lambda: tmp_path / "bundled")
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_: None)
+    return folder
