@@ -6,8 +6,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from smtc_app.core.document import Document
-from smtc_app.core.edit import Edit, Patch
+from smtc_app.core.edit import Edit
 from smtc_app.core.errors import UserError
+from smtc_app.core.operations import Patch
 
 _OVERHEAD_BYTES = 400
 

@@ -1,243 +1,32 @@
 """How commands change a document: an `Edit` applies changes at once and remembers how to take them back.
 
-Every change is one small operation that *swaps* a value with the document's, so the same list run backwards
-undoes and run forwards redoes, to the exact bytes, and only the value that the document does not hold is
-kept. To extend: add an operation class with `swap`, `nbytes` and `touched`, and a method of `Edit` that
-records it.
+It also holds the rules of editing: what is refused, which status an edit leaves, what becomes stale.
 """
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Collection, Iterable, Sequence
-from typing import Protocol
 
 import numpy as np
 
-from smtc_app.core.annotation import ANCHORED, Change, FrameStatus, ObjectInfo, ProposalMask
+from smtc_app.core.annotation import ANCHORED, FrameStatus, ObjectInfo, ProposalMask
 from smtc_app.core.document import Document
 from smtc_app.core.errors import UserError
 from smtc_app.core.mask_store import PackedMask
+from smtc_app.core.operations import (
+    EMPTY_ROW,
+    MaskOperation,
+    ObjectsOperation,
+    Operation,
+    Patch,
+    ProposalsOperation,
+    Row,
+    RowOperation,
+    SpanOperation,
+    ToggleOperation,
+    TrackOperation,
+)
 from smtc_app.core.track import ObjectTrack
-
-Row = tuple[int, int, int]  # status, confidence, sources as an ObjectTrack stores them
-_EMPTY_ROW: Row = (0, 0, 0)
-_ALL_FRAMES = range(0)  # by identity: every frame of the document, without listing them
-_OVERHEAD_BYTES = 160  # a small Python object with its list entry
-
-
-class Operation(Protocol):
-    """One reversible change; `touched` is (kind of Change, frames, objects)."""
-
-    def swap(self, document: Document) -> None: ...
-
-    @property
-    def nbytes(self) -> int: ...
-
-    def touched(self) -> tuple[str, Iterable[int], Iterable[int]]: ...
-
-
-class _MaskOperation:
-    __slots__ = ("frame", "objects", "other")
-
-    def __init__(self, frame: int, other: PackedMask | None, objects: tuple[int, ...]) -> None:
-        self.frame, self.other, self.objects = frame, other, objects
-
-    def swap(self, document: Document) -> None:
-        current = document._masks.pop(self.frame, None)
-        if self.other is not None:
-            document._masks[self.frame] = self.other
-        self.other = current
-        for object_id in self.objects:
-            document._edited_at[self.frame, object_id] = document._revision + 1
-
-    @property
-    def nbytes(self) -> int:
-        return _OVERHEAD_BYTES + (self.other.nbytes if self.other is not None else 0)
-
-    def touched(self) -> tuple[str, Iterable[int], Iterable[int]]:
-        return "labels", (self.frame,), self.objects
-
-
-class _RowOperation:
-    """Status, confidence and sources of several objects on one frame."""
-
-    __slots__ = ("frame", "objects", "rows")
-
-    def __init__(self, frame: int, objects: tuple[int, ...], rows: tuple[Row, ...]) -> None:
-        self.frame, self.objects, self.rows = frame, objects, rows
-
-    def swap(self, document: Document) -> None:
-        tracks = [document._tracks[object_id] for object_id in self.objects]
-        current = tuple(track.row(self.frame) for track in tracks)
-        for track, row in zip(tracks, self.rows, strict=True):
-            track.set_row(self.frame, row)
-        # The usual case, a frame that had nothing before, costs one shared tuple.
-        self.rows = (_EMPTY_ROW,) * len(current) if not any(map(any, current)) else current
-
-    @property
-    def nbytes(self) -> int:
-        return _OVERHEAD_BYTES + 64 * len(self.objects)
-
-    def touched(self) -> tuple[str, Iterable[int], Iterable[int]]:
-        return "status", (self.frame,), self.objects
-
-
-class _SpanOperation:
-    """Statuses of one object from `start` on, deflated."""
-
-    __slots__ = ("data", "object_id", "start", "stop")
-
-    def __init__(self, object_id: int, start: int, statuses: np.ndarray) -> None:
-        self.object_id, self.start, self.stop = object_id, start, start + statuses.size
-        self.data = zlib.compress(statuses.tobytes(), 1)
-
-    def swap(self, document: Document) -> None:
-        status = document._tracks[self.object_id].status[self.start : self.stop]
-        current = zlib.compress(status.tobytes(), 1)
-        status[:] = np.frombuffer(zlib.decompress(self.data), np.uint8)
-        self.data = current
-
-    @property
-    def nbytes(self) -> int:
-        return _OVERHEAD_BYTES + len(self.data)
-
-    def touched(self) -> tuple[str, Iterable[int], Iterable[int]]:
-        return "status", range(self.start, self.stop), (self.object_id,)
-
-
-class _TrackOperation:
-    """A whole track, or its absence."""
-
-    __slots__ = ("object_id", "other")
-
-    def __init__(self, object_id: int, other: ObjectTrack | None) -> None:
-        self.object_id, self.other = object_id, other
-
-    def swap(self, document: Document) -> None:
-        current = document._tracks.pop(self.object_id, None)
-        if self.other is not None:
-            document._tracks[self.object_id] = self.other
-        self.other = current
-
-    @property
-    def nbytes(self) -> int:
-        return _OVERHEAD_BYTES + (self.other.nbytes if self.other is not None else 0)
-
-    def touched(self) -> tuple[str, Iterable[int], Iterable[int]]:
-        return "status", _ALL_FRAMES, (self.object_id,)
-
-
-class _ObjectsOperation:
-    __slots__ = ("objects", "other")
-
-    def __init__(self, other: tuple[ObjectInfo, ...], objects: tuple[int, ...]) -> None:
-        self.other, self.objects = other, objects
-
-    def swap(self, document: Document) -> None:
-        current = tuple(document._objects.values())
-        # In place: views given out by Document.objects follow.
-        document._objects.clear()
-        document._objects.update((info.id, info) for info in self.other)
-        self.other = current
-
-    @property
-    def nbytes(self) -> int:
-        return _OVERHEAD_BYTES + 8 * len(self.other)
-
-    def touched(self) -> tuple[str, Iterable[int], Iterable[int]]:
-        return "objects", (), self.objects
-
-
-class _ToggleOperation:
-    """A frame enters or leaves the keyframes or the locked frames."""
-
-    __slots__ = ("frame", "kind")
-
-    def __init__(self, kind: str, frame: int) -> None:
-        self.kind, self.frame = kind, frame
-
-    def swap(self, document: Document) -> None:
-        if self.kind == "keyframes":
-            document._keyframes ^= {self.frame}
-            document._sorted_keyframes = None
-        else:
-            document._locked ^= {self.frame}
-
-    @property
-    def nbytes(self) -> int:
-        return _OVERHEAD_BYTES
-
-    def touched(self) -> tuple[str, Iterable[int], Iterable[int]]:
-        return self.kind, (self.frame,), ()
-
-
-class _ProposalsOperation:
-    __slots__ = ("frame", "other")
-
-    def __init__(self, frame: int, other: tuple[ProposalMask, ...]) -> None:
-        self.frame, self.other = frame, other
-
-    def swap(self, document: Document) -> None:
-        current = document._proposals.pop(self.frame, ())
-        if self.other:
-            document._proposals[self.frame] = self.other
-        self.other = current
-
-    @property
-    def nbytes(self) -> int:
-        return _OVERHEAD_BYTES + sum(proposal.nbytes for proposal in self.other)
-
-    def touched(self) -> tuple[str, Iterable[int], Iterable[int]]:
-        return "proposals", (self.frame,), ()
-
-
-class Patch:
-    """What one command changed; `undo` and `redo` alternate."""
-
-    def __init__(self, operations: list[Operation]) -> None:
-        self.operations = operations
-
-    def __bool__(self) -> bool:
-        return bool(self.operations)
-
-    @property
-    def nbytes(self) -> int:
-        return sum(operation.nbytes for operation in self.operations)
-
-    def undo(self, document: Document) -> None:
-        for operation in reversed(self.operations):
-            operation.swap(document)
-
-    def redo(self, document: Document) -> None:
-        for operation in self.operations:
-            operation.swap(document)
-
-    def announce(self, document: Document) -> None:
-        """Raise the revision and tell subscribers, one Change for each kind touched."""
-        document._revision += 1
-        frames: dict[str, set[int]] = {}
-        objects: dict[str, set[int]] = {}
-        everywhere: set[str] = set()
-        for operation in self.operations:
-            kind, touched_frames, touched_objects = operation.touched()
-            frames.setdefault(kind, set())
-            objects.setdefault(kind, set()).update(touched_objects)
-            if touched_frames is _ALL_FRAMES:
-                everywhere.add(kind)
-            elif kind not in everywhere:
-                frames[kind].update(touched_frames)
-        document._announce(
-            [
-                Change(
-                    kind,
-                    range(document.frame_count) if kind in everywhere else frozenset(frames[kind]),
-                    frozenset(objects[kind]),
-                )
-                for kind in ("objects", "labels", "status", "keyframes", "locked", "proposals")
-                if kind in frames
-            ]
-        )
 
 
 class Edit:
@@ -334,7 +123,7 @@ class Edit:
             if object_id in present and row[0] == FrameStatus.ABSENT:
                 rows[object_id] = (int(status or FrameStatus.MANUAL), 0, 0)
             elif object_id not in present and row[0] != FrameStatus.ABSENT:
-                rows[object_id] = _EMPTY_ROW
+                rows[object_id] = EMPTY_ROW
         self.set_rows(frame, rows)
         for object_id in edited:
             self.mark_stale(frame, object_id)
@@ -385,22 +174,22 @@ class Edit:
             first, last = int(chosen[0]), int(chosen[-1]) + 1
             statuses = status[first:last].copy()
             statuses[chosen - first] = FrameStatus.STALE
-            self._apply(_SpanOperation(object_id, start + first, statuses))
+            self._apply(SpanOperation(object_id, start + first, statuses))
 
     def set_mask(self, frame: int, mask: PackedMask | None, *, objects: tuple[int, ...] = ()) -> None:
         """Replace a frame's mask; `objects` are those whose pixels a person changed (for `edited_since`)."""
         if self.document._masks.get(frame) is not mask:
-            self._apply(_MaskOperation(frame, mask, objects))
+            self._apply(MaskOperation(frame, mask, objects))
 
     def set_rows(self, frame: int, rows: dict[int, Row]) -> None:
         """Status, confidence and sources of objects on a frame, as stored."""
         tracks = self.document._tracks
         rows = {object_id: row for object_id, row in rows.items() if tracks[object_id].row(frame) != row}
         if rows:
-            self._apply(_RowOperation(frame, tuple(rows), tuple(rows.values())))
+            self._apply(RowOperation(frame, tuple(rows), tuple(rows.values())))
 
     def set_track(self, object_id: int, track: ObjectTrack | None) -> None:
-        self._apply(_TrackOperation(object_id, track))
+        self._apply(TrackOperation(object_id, track))
 
     # Objects, frames, proposals
 
@@ -417,7 +206,7 @@ class Edit:
         removed, added = [i for i in old if i not in new], [i for i in new if i not in old]
         for object_id in added:
             self.set_track(object_id, ObjectTrack(document.frame_count))
-        self._apply(_ObjectsOperation(tuple(objects), touched))
+        self._apply(ObjectsOperation(tuple(objects), touched))
         for object_id in removed:
             self.set_track(object_id, None)
 
@@ -428,15 +217,15 @@ class Edit:
 
     def set_keyframe(self, frame: int, on: bool) -> None:
         if (frame in self.document._keyframes) != on:
-            self._apply(_ToggleOperation("keyframes", frame))
+            self._apply(ToggleOperation("keyframes", frame))
 
     def set_locked(self, frame: int, on: bool) -> None:
         if (frame in self.document._locked) != on:
-            self._apply(_ToggleOperation("locked", frame))
+            self._apply(ToggleOperation("locked", frame))
 
     def set_proposals(self, frame: int, proposals: Sequence[ProposalMask]) -> None:
         if tuple(proposals) != self.document._proposals.get(frame, ()):
-            self._apply(_ProposalsOperation(frame, tuple(proposals)))
+            self._apply(ProposalsOperation(frame, tuple(proposals)))
 
 
 def _ids(values: np.ndarray) -> list[int]:

@@ -18,7 +18,6 @@ import os
 import tempfile
 import threading
 import weakref
-import zlib
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -27,41 +26,11 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 
 from smtc_app.core.errors import UserError
+from smtc_app.core.mask_packing import pack_labels, unpack_labels
 
 logger = logging.getLogger(__name__)
 
-_RUNS, _PLAIN = b"R", b"P"
 _SEGMENT_BYTES = 64 << 20
-
-
-def pack_labels(labels: np.ndarray) -> bytes:
-    """uint16 (H, W) -> bytes: row-major runs (uint32 lengths, uint16 values), or plain pixels, deflated."""
-    flat = np.ascontiguousarray(labels, np.uint16).ravel()
-    ends = np.flatnonzero(flat[1:] != flat[:-1])
-    if 6 * (ends.size + 1) >= flat.nbytes:
-        return _PLAIN + zlib.compress(flat.astype("<u2", copy=False).tobytes(), 1)
-    starts = np.concatenate(([0], ends + 1))
-    lengths = np.diff(starts, append=flat.size).astype("<u4")
-    values = flat[starts].astype("<u2")
-    return _RUNS + zlib.compress(lengths.tobytes() + values.tobytes(), 1)
-
-
-def unpack_labels(data: bytes, shape: tuple[int, int]) -> np.ndarray:
-    """Inverse of `pack_labels`: a fresh uint16 (H, W). Raises ValueError for bytes that are no such mask."""
-    height, width = shape
-    try:
-        body = zlib.decompress(data[1:])
-    except zlib.error as error:
-        raise ValueError(f"damaged mask data: {error}") from error
-    if data[:1] == _PLAIN and len(body) == 2 * height * width:
-        return np.frombuffer(body, "<u2").astype(np.uint16).reshape(shape)
-    if data[:1] == _RUNS and len(body) % 6 == 0:
-        count = len(body) // 6
-        lengths = np.frombuffer(body, "<u4", count)
-        values = np.frombuffer(body, "<u2", count, 4 * count)
-        if int(lengths.sum(dtype=np.int64)) == height * width:
-            return np.repeat(values.astype(np.uint16), lengths).reshape(shape)
-    raise ValueError(f"damaged mask data: not a mask of {width}x{height} pixels")
 
 
 class FileStamp(NamedTuple):
@@ -411,8 +380,9 @@ class MaskStore:
 
     def _write(self, data: bytes) -> _Spilled:
         if not self._segments or self._segments[-1].size > _SEGMENT_BYTES:
-            file = tempfile.TemporaryFile(prefix="smtc-masks-", dir=self._spill_folder)
-            self._segments.append(_Segment(file))
+            self._segments.append(
+                _Segment(tempfile.TemporaryFile(prefix="smtc-masks-", dir=self._spill_folder))
+            )
         segment = self._segments[-1]
         segment.file.seek(segment.size)
         segment.file.write(data)

@@ -9,7 +9,8 @@ import numpy as np
 from smtc_app.core.annotation import ANCHORED, FrameStatus
 from smtc_app.core.command import Command, counted
 from smtc_app.core.document import Document
-from smtc_app.core.edit import Edit, Row
+from smtc_app.core.edit import Edit
+from smtc_app.core.operations import Row
 from smtc_app.core.track import encode_confidence
 
 PropagatedLabels = tuple[int, np.ndarray, Mapping[int, float], tuple[int, ...]]

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from smtc_app.core.errors import UserError
-from smtc_app.core.mask_store import MaskStore, pack_labels, unpack_labels
+from smtc_app.core.mask_packing import pack_labels, unpack_labels
+from smtc_app.core.mask_store import MaskStore
 
 SHAPE = (40, 60)
 
