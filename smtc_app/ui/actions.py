@@ -174,6 +174,16 @@ ACTIONS: tuple[ActionSpec, ...] = (
         checkable=True,
         group="tool",
     ),
+    A(
+        "tool_lasso",
+        "Lasso",
+        "Lasso: draw around a region",
+        "Tools",
+        ("Q",),
+        "lasso",
+        checkable=True,
+        group="tool",
+    ),
     A("brush_larger", "Larger Brush", "Make brush and eraser larger", "Tools", ("]",), separator=True),
     A("brush_smaller", "Smaller Brush", "Make brush and eraser smaller", "Tools", ("[",)),
     A(

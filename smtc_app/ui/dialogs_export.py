@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from PySide6.QtCore import Qt, Slot
+from PySide6.QtCore import QSize, Qt, Slot
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -63,7 +63,6 @@ class ExportDialog(QDialog):
         self._labelled = tuple(labelled)
         self._folder = QLineEdit(str(folder))
         self._folder.setObjectName("exportFolder")
-        self._folder.textChanged.connect(self._on_changed)
         browse = QPushButton("Choose…")
         browse.setAutoDefault(False)
         browse.clicked.connect(self._on_browse)
@@ -78,12 +77,10 @@ class ExportDialog(QDialog):
             self._range.addItem(f"From the first labelled frame to the last ({first}–{last})", "labelled")
         self._range.addItem("This frame", "current")
         self._range.addItem("From … to …", "custom")
-        self._range.currentIndexChanged.connect(self._on_changed)
         self._current = current
         self._first, self._last = QSpinBox(), QSpinBox()
         for spin in (self._first, self._last):
             spin.setRange(0, max(0, frame_count - 1))
-            spin.valueChanged.connect(self._on_changed)
         self._last.setValue(max(0, frame_count - 1))
         self._custom = QWidget()
         custom = QHBoxLayout(self._custom)
@@ -93,16 +90,15 @@ class ExportDialog(QDialog):
         custom.addWidget(self._last)
         custom.addStretch()
         self._objects = QListWidget()
-        self._objects.setFixedHeight(min(168, 12 + 26 * max(2, len(rows))))
+        self._objects.setFixedHeight(min(168, 14 + 26 * max(2, len(rows))))
         for row in rows:
             item = QListWidgetItem(f"{row.id}   {row.name}")
             item.setFlags(Qt.ItemFlag.ItemIsUserCheckable | Qt.ItemFlag.ItemIsEnabled)
             item.setCheckState(Qt.CheckState.Checked)
             item.setData(Qt.ItemDataRole.UserRole, row.id)
+            item.setSizeHint(QSize(0, 26))
             self._objects.addItem(item)
-        self._objects.itemChanged.connect(self._on_changed)
         self._overwrite = QCheckBox("Replace what the folder holds")
-        self._overwrite.toggled.connect(self._on_changed)
         self._summary = QLabel()
         self._summary.setWordWrap(True)
         self._summary.setMinimumHeight(3 * self._summary.fontMetrics().lineSpacing())
@@ -132,6 +128,15 @@ class ExportDialog(QDialog):
         layout.addLayout(form)
         layout.addWidget(self._summary)
         layout.addWidget(buttons)
+        for signal in (
+            self._folder.textChanged,
+            self._range.currentIndexChanged,
+            self._first.valueChanged,
+            self._last.valueChanged,
+            self._objects.itemChanged,
+            self._overwrite.toggled,
+        ):
+            signal.connect(self._on_changed)
         self._on_changed()
 
     @property

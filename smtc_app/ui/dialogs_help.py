@@ -62,7 +62,7 @@ class _KeyButton(QPushButton):
             if texts
             else f"QPushButton {{ padding: 1px 8px; color: {c.text_off}; }}"
         )
-        self.setText("press a key" if self._listening else (" ".join(texts) or "none"))
+        self.setText("press a key" if self._listening else ("  /  ".join(texts) or "none"))
 
     @Slot()
     def _on_clicked(self) -> None:
@@ -253,9 +253,9 @@ class AboutDialog(QDialog):
             "Annotate videos from self-supervised object proposals and propagate the labels, "
             "exported as DAVIS masks.<br><br>"
             f"<b>Model</b>&nbsp; {model}<br><b>Device</b>&nbsp; {device}<br><br>"
-            "Method: Qian et al., <i>Semantics Meets Temporal Correspondence: Self-supervised Object-centric "
-            "Learning in Videos</i>, ICCV 2023. Propagation protocol: Jabri et al., CRW, 2020, and Caron et al., "
-            "DINO, 2021.<br><br>"
+            "Method: Qian et al., <i>Semantics Meets Temporal Correspondence: Self-supervised "
+            "Object-centric Learning in Videos</i>, ICCV 2023. Propagation protocols: Jabri et al., CRW, 2020, "
+            "and Caron et al., DINO, 2021.<br><br>"
             "Built with Qt for Python (LGPL), PyTorch, timm, PyAV, OpenCV, scikit-image and NumPy. "
             "<i>smtc-model list</i> shows every model with its licence."
         )

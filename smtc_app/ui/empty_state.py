@@ -49,7 +49,7 @@ class EmptyState(QWidget):
         font.setBold(True)
         self._title.setFont(font)
         formats = QLabel(
-            "mp4, mov, mkv, avi, webm · folders of jpg, png, tif, bmp · DAVIS sequences · .smtc projects",
+            "mp4, mov, mkv, avi, webm · folders of images · DAVIS sequences · projects",
             alignment=Qt.AlignmentFlag.AlignCenter,
         )
         formats.setObjectName("soft")
@@ -77,12 +77,13 @@ class EmptyState(QWidget):
         inner.addLayout(buttons)
         self._recent_title = QLabel("Recent")
         self._recent_title.setObjectName("soft")
+        self._recent_title.setContentsMargins(8, 0, 0, 0)
         self._recent = QVBoxLayout()
         self._recent.setSpacing(0)
         below = QWidget()
         below.setFixedWidth(560)
         below_layout = QVBoxLayout(below)
-        below_layout.setContentsMargins(8, 0, 8, 0)
+        below_layout.setContentsMargins(0, 0, 0, 0)
         below_layout.setSpacing(4)
         below_layout.addWidget(self._recent_title)
         below_layout.addLayout(self._recent)
@@ -142,7 +143,7 @@ class _RecentButton(QToolButton):
         self.setText(file.name)
         self.setToolTip(path)
         self.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextOnly)
-        self.setFixedWidth(544)
+        self.setFixedWidth(560)
         self.setFixedHeight(28)
         self.clicked.connect(self._on_clicked)
 

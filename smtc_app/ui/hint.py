@@ -26,7 +26,8 @@ class Hint(QFrame):
         self.setObjectName("hint")
         self._close = QToolButton()
         self._close.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self._close.setIconSize(QSize(16, 16))
+        self._close.setIconSize(QSize(14, 14))
+        self._close.setFixedSize(22, 22)
         self._close.setToolTip("Close; Help > First Steps shows it again")
         self._close.clicked.connect(self._on_closed)
         self._grid = QGridLayout(self)
@@ -49,7 +50,7 @@ class Hint(QFrame):
             key.setAlignment(Qt.AlignmentFlag.AlignCenter)
             self._grid.addWidget(key, row, 0)
             self._grid.addWidget(QLabel(text), row, 1)
-        self._grid.addWidget(self._close, 0, 2, Qt.AlignmentFlag.AlignTop)
+        self._grid.addWidget(self._close, 0, 2, len(steps), 1, Qt.AlignmentFlag.AlignTop)
         self.show()
         self._place()
 

@@ -77,8 +77,8 @@ class JobBar(QWidget):
             return
         job = self._job
         waiting = f"  (+{len(asked) - 1} waiting)" if len(asked) > 1 else ""
-        message = f" · {job.message}" if job.message else ""
-        self._title.setText(f"{job.title}{message}{waiting}")
+        self._title.setText(f"{job.title}{waiting}")
+        self._title.setToolTip(job.message)
         # Nothing done yet: the model is being loaded or the first frame computed; a moving bar says "at
         # work".
         self._progress.setRange(0, job.total if job.done else 0)

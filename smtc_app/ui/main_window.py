@@ -1,4 +1,4 @@
-"""The window's parts and their places. It holds no state of the work: `presenter` fills it, controllers act."""
+"""The window's parts and their places. It holds no state: `presenter` fills it, controllers act."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _TEXT_FIELDS = (QLineEdit, QAbstractSpinBox, QComboBox, QPlainTextEdit)
 
 
 class KeyGuard(QObject):
-    """Lets text fields have the keys that are shortcuts elsewhere (letters, digits, arrows, Enter, Esc, Tab)."""
+    """Leaves the keys that are shortcuts elsewhere (letters, arrows, Enter, Esc, Tab) to text fields."""
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Claim a key for the focused text field before the shortcuts see it."""
@@ -171,10 +171,14 @@ class MainWindow(QMainWindow):
         strip.setOrientation(Qt.Orientation.Vertical)
         strip.setMovable(False)
         strip.toggleViewAction().setEnabled(False)
-        for action_id in ("tool_pick", "tool_brush", "tool_eraser", "tool_fill", "tool_polygon"):
-            strip.addWidget(self._button(action_id))
-        strip.addSeparator()
-        for action_id in ("new_object", "merge", "split", "delete"):
+        for action_id in (
+            "tool_pick",
+            "tool_brush",
+            "tool_eraser",
+            "tool_fill",
+            "tool_polygon",
+            "tool_lasso",
+        ):
             strip.addWidget(self._button(action_id))
         self.addToolBar(Qt.ToolBarArea.LeftToolBarArea, strip)
 

@@ -1,9 +1,9 @@
-"""The left part of the status bar: frame, time, size, what is under the cursor; and the device on the right."""
+"""Labels of the status bar: frame, time, size, what is under the cursor; and the device."""
 
 from __future__ import annotations
 
 from PySide6.QtCore import Slot
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QWidget
 
 from smtc_app.ui.theme import Theme
 
@@ -35,6 +35,8 @@ class StatusLabels(QWidget):
         for label in (self.frame, self.time, self.size_, self.cursor_):
             layout.addWidget(label)
         layout.addStretch()
+        # Room goes to the running job first; the cursor's text is the first to be cut off.
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.clear()
 
     def clear(self) -> None:

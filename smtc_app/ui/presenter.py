@@ -1,0 +1,301 @@
+"""Keeps what the widgets show true to the session: picture, masks, lists, timeline, enabled actions.
+
+Changes come in bursts (a propagation delivers many frames a second), so everything but the picture is brought
+up to date at most every `REFRESH_MS`.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import numpy as np
+from PySide6.QtCore import QObject, QTimer, Slot
+
+from smtc_app.core.document import Change, FrameStatus
+from smtc_app.core.palette import lookup_table
+from smtc_app.ui.actions import ACTIONS
+from smtc_app.ui.frame_controller import FrameController
+from smtc_app.ui.main_window import MainWindow
+from smtc_app.ui.object_panel import ObjectRow
+from smtc_app.ui.proposal_panel import ProposalRow, make_thumbnail
+from smtc_app.ui.session import Session
+
+logger = logging.getLogger(__name__)
+
+REFRESH_MS = 60
+ALWAYS_ENABLED = frozenset(
+    {
+        "open",
+        "open_folder",
+        "open_demo",
+        "quit",
+        "theme_system",
+        "theme_dark",
+        "theme_light",
+        "full_screen",
+        "shortcuts",
+        "about",
+    }
+)
+PROPOSAL_COLOURS = (
+    (255, 196, 61),
+    (76, 201, 240),
+    (247, 37, 133),
+    (128, 237, 153),
+    (181, 123, 255),
+    (255, 128, 66),
+    (0, 187, 249),
+    (254, 228, 64),
+    (0, 245, 212),
+    (255, 153, 200),
+)
+
+
+def proposal_colour(proposal_id: int) -> tuple[int, int, int]:
+    """A light colour for a proposal, unlike the palette that objects have."""
+    return PROPOSAL_COLOURS[(proposal_id - 1) % len(PROPOSAL_COLOURS)]
+
+
+def object_rows(session: Session) -> list[ObjectRow]:
+    """The list of objects for the panel, with their areas on this frame."""
+    document = session.document
+    if document is None:
+        return []
+    counts = np.bincount(document.labels(session.frame).ravel()) if document.has_labels(session.frame) else ()
+    return [
+        ObjectRow(
+            info.id,
+            info.name,
+            info.category,
+            tuple(info.colour),
+            info.visible,
+            info.locked,
+            int(counts[info.id]) if info.id < len(counts) else 0,
+        )
+        for info in document.objects.values()
+    ]
+
+
+class Presenter(QObject):
+    """Listens to the session and the frame controller; writes to the window only."""
+
+    def __init__(
+        self, session: Session, frames: FrameController, window: MainWindow, parent: QObject | None = None
+    ) -> None:
+        super().__init__(parent)
+        self._session, self._frames, self._window = session, frames, window
+        self._stale: set[str] = set()
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(REFRESH_MS)
+        self._timer.timeout.connect(self._refresh)
+        self.busy = False
+        self.proposing = False
+        session.opened.connect(self._on_opened)
+        session.closed.connect(self._on_closed)
+        session.document_changed.connect(self._on_document_changed)
+        session.history_changed.connect(self._on_history_changed)
+        session.selection_changed.connect(self._on_selection_changed)
+        frames.requested.connect(self._on_frame_requested)
+        frames.shown.connect(self._on_frame_shown)
+        self.update_actions()
+
+    # What is shown at once
+
+    @Slot(object)
+    def _on_opened(self, session: Session) -> None:
+        source = session.source
+        window = self._window
+        count = len(source)
+        window.status_labels.set_source(count, source.timestamp(count - 1), source.size)
+        window.timeline.set_frame_count(count, source.fps)
+        window.set_open(True)
+        self.invalidate("objects", "lanes", "keyframes", "proposals")
+        self._refresh()
+        self._on_history_changed()
+
+    @Slot(object)
+    def _on_closed(self, _nothing: object) -> None:
+        self._timer.stop()
+        self._stale.clear()
+        window = self._window
+        window.set_open(False)
+        window.status_labels.clear()
+        window.object_panel.set_rows(())
+        window.proposal_panel.set_rows(())
+        window.set_title("", False)
+        self.update_actions()
+
+    @Slot(object)
+    def _on_frame_requested(self, index: int) -> None:
+        self._window.timeline.set_current(index)
+        source = self._session.source
+        self._window.status_labels.set_frame(index, len(source), source.timestamp(index))
+
+    @Slot(object)
+    def _on_frame_shown(self, message: tuple[int, np.ndarray]) -> None:
+        session, canvas = self._session, self._window.canvas
+        session.frame, session.pixels = message
+        canvas.set_frame(session.pixels)
+        canvas.set_labels(session.document.labels(session.frame))
+        self._show_proposals()
+        self.invalidate("objects", "proposals", "keyframes")
+
+    @Slot(object)
+    def _on_document_changed(self, change: Change) -> None:
+        session = self._session
+        here = session.frame in change.frames
+        if change.kind == "labels":
+            if here:
+                self._window.canvas.set_labels(session.document.labels(session.frame))
+            self.invalidate("objects", "lanes")
+        elif change.kind == "status":
+            self.invalidate("lanes")
+        elif change.kind == "objects":
+            self._show_colours()
+            self.invalidate("objects", "lanes")
+        elif change.kind == "proposals":
+            if here:
+                self._show_proposals()
+            self.invalidate("proposals")
+        elif change.kind in ("keyframes", "locked"):
+            self.invalidate("keyframes")
+
+    @Slot(object)
+    def _on_selection_changed(self, ids: tuple[int, ...]) -> None:
+        self._window.object_panel.select(ids)
+        if self._session.solo:
+            self._show_colours()
+        self.show_active()
+
+    def show_active(self) -> None:
+        """Tell the canvas and the timeline which object is being painted."""
+        session, canvas = self._session, self._window.canvas
+        document = session.document
+        if document is None:
+            return
+        active = session.active if session.active is not None else document.free_object_id()
+        canvas.set_active(active, document.objects[active].colour if active in document.objects else None)
+        self._window.timeline.set_selected(session.selection)
+
+    def set_solo(self, on: bool) -> None:
+        """Draw the selected objects only, or all."""
+        self._session.solo = on
+        self._show_colours()
+
+    def _show_colours(self) -> None:
+        session = self._session
+        self._window.canvas.set_lut(
+            lookup_table(session.document.objects.values(), hidden=session.hidden_ids())
+        )
+
+    def _show_proposals(self) -> None:
+        session = self._session
+        proposals = session.document.proposals(session.frame)
+        self._window.canvas.set_proposals([(p.id, p.mask, proposal_colour(p.id), False) for p in proposals])
+
+    @Slot(object)
+    def _on_history_changed(self, _nothing: object = None) -> None:
+        session, actions = self._session, self._window.actions_table
+        undo = session.undo
+        for action_id, verb, able, text in (
+            ("undo", "Undo", undo is not None and undo.can_undo, undo.undo_text if undo else ""),
+            ("redo", "Redo", undo is not None and undo.can_redo, undo.redo_text if undo else ""),
+        ):
+            action = actions[action_id]
+            action.setEnabled(able)
+            action.setText(f"{verb} {text}" if able else verb)
+            key = actions.key_text(action_id)
+            action.setToolTip((f"{verb}: {text}" if able else f"Nothing to {verb.lower()}") + f"  ({key})")
+        if session.is_open:
+            self._window.set_title(session.title, session.document.modified)
+
+    # What may wait for a moment
+
+    def invalidate(self, *what: str) -> None:
+        """Bring `objects`, `lanes`, `keyframes`, `proposals` up to date soon."""
+        self._stale.update(what)
+        if not self._timer.isActive():
+            self._timer.start()
+
+    @Slot()
+    def _refresh(self) -> None:
+        if not self._session.is_open:
+            return
+        stale, self._stale = self._stale, set()
+        if "objects" in stale:
+            self._window.object_panel.set_rows(object_rows(self._session))
+            self._window.object_panel.select(self._session.selection)
+        if "lanes" in stale:
+            self._show_lanes()
+        if "keyframes" in stale:
+            self._show_keyframes()
+        if "proposals" in stale:
+            self.show_proposal_rows()
+        self.update_actions()
+
+    def _show_lanes(self) -> None:
+        raise RuntimeError("wired below")
+
+    def _show_keyframes(self) -> None:
+        document, timeline = self._session.document, self._window.timeline
+        timeline.set_keyframes(document.keyframes)
+        timeline.set_locked(tuple(sorted(document.locked_frames)))
+
+    def show_proposal_rows(self) -> None:
+        """Fill the list of proposals of this frame."""
+        session, panel = self._session, self._window.proposal_panel
+        proposals = session.document.proposals(session.frame) if session.document is not None else ()
+        width, height = session.document.size if session.document is not None else (1, 1)
+        ratio = panel.devicePixelRatioF()
+        rows = [
+            ProposalRow(
+                p.id,
+                f"Proposal {p.id}",
+                p.score,
+                p.area / (width * height),
+                proposal_colour(p.id),
+                None
+                if session.pixels is None
+                else make_thumbnail(session.pixels, p.mask, proposal_colour(p.id), ratio=ratio),
+            )
+            for p in proposals
+        ]
+        if rows or panel.rows or self.proposing != getattr(self, "_shown_proposing", None):
+            panel.set_rows(rows, busy=self.proposing)
+        self._shown_proposing = self.proposing
+
+    def update_actions(self) -> None:
+        """Enable what can be done now, and give shared keys to whom they belong now."""
+        session, actions = self._session, self._window.actions_table
+        is_open = session.is_open
+        for spec in ACTIONS:
+            if spec.id not in ALWAYS_ENABLED and spec.id not in ("undo", "redo"):
+                actions[spec.id].setEnabled(is_open)
+        document = session.document
+        pending = document is not None and bool(document.proposals(session.frame))
+        actions["accept_all"].setEnabled(pending)
+        actions["reject_all"].setEnabled(pending)
+        actions["cancel"].setEnabled(self.busy)
+        if self.busy:
+            actions.set_key_owner("cancel", "reject_all")
+        else:
+            actions.set_key_owner("reject_all", "cancel")
+        actions["keyframe"].setChecked(document is not None and session.frame in document.keyframes)
+        actions["lock_frame"].setChecked(document is not None and document.is_locked(session.frame))
+        actions["solo"].setChecked(session.solo)
+
+    def describe(self, x: int, y: int) -> str:
+        """What is under a pixel: the object's number, name and how its label came about."""
+        document = self._session.document
+        object_id = int(document.labels(self._session.frame)[y, x])
+        info = document.objects.get(object_id)
+        if info is None:
+            return ""
+        text = f"{object_id} {info.name}"
+        status = document.status(self._session.frame, object_id)
+        if status != FrameStatus.ABSENT:
+            text += f", {status.name.lower()}"
+        confidence: Any = document.confidence(self._session.frame, object_id)
+        return text + (f" {confidence:.0%}" if confidence is not None else "")

@@ -1,0 +1,333 @@
+"""Opening, saving, exporting and closing: files are read and written in a worker, questions are asked here.
+
+Unsaved work is never dropped without a question.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QObject, QUrl, Signal
+from PySide6.QtGui import QDesktopServices
+from PySide6.QtWidgets import QDialog, QFileDialog, QMessageBox, QWidget
+
+from smtc_app.jobs.runner import Job, JobRunner
+from smtc_app.ui.dialogs_export import ExportDialog, ExportRequest
+from smtc_app.ui.object_panel import ObjectRow
+from smtc_app.ui.services import Opened, Services
+from smtc_app.ui.session import Session
+
+logger = logging.getLogger(__name__)
+
+PROJECT_SUFFIX = ".smtc"
+VIDEO_FILTER = "Videos (*.mp4 *.mov *.mkv *.avi *.webm *.m4v *.mpg *.mpeg *.wmv *.ts *.gif)"
+IMAGE_FILTER = "Images (*.png *.jpg *.jpeg *.tif *.tiff *.bmp)"
+
+
+class ProjectController(QObject):
+    """Signals:
+    told: (sentence, button caption, slot) about something that went well.
+    warned, failed: a sentence.
+    opening: the path that is being opened, or None when that has ended.
+    opened: the path, for the list of recent ones.
+    """
+
+    told = Signal(object)
+    warned = Signal(object)
+    failed = Signal(object)
+    opening = Signal(object)
+    opened = Signal(object)
+
+    def __init__(
+        self,
+        session: Session,
+        runner: JobRunner,
+        services: Services,
+        window: QWidget,
+        *,
+        parent: QObject | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._session, self._runner, self._services, self._window = session, runner, services, window
+        self._opening: Job | None = None
+        self._saving: Job | None = None
+        self.before_close: Callable[[], None] = lambda: None
+        """Ends whatever still reads the open footage."""
+        self.parameters: Callable[[], dict[str, Any]] = dict
+        """What is saved with the project besides the document."""
+
+    # Opening
+
+    def ask_open(self) -> None:
+        """Let the person choose a video, an image or a project."""
+        dialog = QFileDialog(self._window, "Open Video or Project", str(self._last_folder()))
+        dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
+        dialog.setNameFilters(
+            [
+                f"Videos and projects ({VIDEO_FILTER[8:-1]} project.json)",
+                IMAGE_FILTER,
+                "All files (*)",
+            ]
+        )
+        self._run_file_dialog(dialog)
+
+    def ask_open_folder(self) -> None:
+        """Let the person choose a folder of images, a DAVIS sequence or a project folder."""
+        dialog = QFileDialog(self._window, "Open Folder of Images or Project", str(self._last_folder()))
+        dialog.setFileMode(QFileDialog.FileMode.Directory)
+        dialog.setOption(QFileDialog.Option.ShowDirsOnly)
+        self._run_file_dialog(dialog)
+
+    def _run_file_dialog(self, dialog: QFileDialog) -> None:
+        if dialog.exec() == QDialog.DialogCode.Accepted and dialog.selectedFiles():
+            self.open(dialog.selectedFiles()[0])
+
+    def open_demo(self) -> None:
+        """Open the clip that comes with the application."""
+        self.open(str(self._services.demo_clip()), demo=True)
+
+    def open(self, path: str, *, demo: bool = False) -> None:
+        """Open a video, a folder or a project; what is open stays until the new one could be read."""
+        where = Path(path)
+        if where.name == "project.json" and where.parent.suffix == PROJECT_SUFFIX:
+            where = where.parent
+
+        def go() -> None:
+            self._open_now(where, demo)
+
+        self._with_saved_work(go)
+
+    def _open_now(self, path: Path, demo: bool) -> None:
+        if self._opening is not None:
+            self._opening.cancel()
+
+        def on_done(result: Opened) -> None:
+            if job is self._opening:
+                self._on_opened(path, result)
+            else:
+                # Another path has been asked for in between.
+                result.source.close()
+                result.document.close()
+
+        def on_error(sentence: str) -> None:
+            if job is self._opening:
+                self._end_opening()
+                self.failed.emit(sentence)
+
+        job = self._opening = self._runner.submit(
+            f"Opening {path.name}", self._services.open_task, path, demo, on_done=on_done, on_error=on_error
+        )
+        self.opening.emit(str(path))
+
+    def _on_opened(self, path: Path, result: Opened) -> None:
+        self._end_opening()
+        self.close_now()
+        self._session.open(result.source, result.document, project=result.project, demo=result.demo)
+        if result.recovered and self._session.undo is not None:
+            self._session.undo.mark_unsaved()
+        if not result.demo:
+            self.opened.emit(str(result.project or path))
+        if result.notes:
+            self.warned.emit(" ".join(result.notes))
+
+    def _end_opening(self) -> None:
+        self._opening = None
+        self.opening.emit(None)
+
+    # Saving
+
+    def save(self, then: Callable[[], None] | None = None) -> None:
+        """Save the project, asking where the first time; `then` is called when it has been written."""
+        if self._session.project is None:
+            self.save_as(then)
+        else:
+            self._save_to(self._session.project, then)
+
+    def save_as(self, then: Callable[[], None] | None = None) -> None:
+        """Ask where to save the project, and save it there."""
+        session = self._session
+        if not session.is_open:
+            return
+        suggestion = session.project or self._last_folder() / (
+            Path(session.source.path).stem + PROJECT_SUFFIX
+        )
+        dialog = QFileDialog(self._window, "Save Project", str(suggestion.parent))
+        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        dialog.setFileMode(QFileDialog.FileMode.AnyFile)
+        dialog.setOption(QFileDialog.Option.DontConfirmOverwrite)
+        dialog.setNameFilter(f"Projects (*{PROJECT_SUFFIX})")
+        dialog.selectFile(suggestion.name)
+        if dialog.exec() != QDialog.DialogCode.Accepted or not dialog.selectedFiles():
+            return
+        path = Path(dialog.selectedFiles()[0])
+        if path.suffix != PROJECT_SUFFIX:
+            path = path.with_name(path.name + PROJECT_SUFFIX)
+        if path.exists() and path != session.project and not self._confirm_replacing(path):
+            return
+        self._save_to(path, then)
+
+    def _confirm_replacing(self, path: Path) -> bool:
+        answer = QMessageBox.question(
+            self._window,
+            "Replace the project?",
+            f"{path.name} exists already. Replace it with this project?",
+            QMessageBox.StandardButton.Yes | QMessageBox.StandardButton.No,
+            QMessageBox.StandardButton.No,
+        )
+        return answer == QMessageBox.StandardButton.Yes
+
+    def _save_to(self, path: Path, then: Callable[[], None] | None) -> None:
+        session, document = self._session, self._session.document
+        if document is None:
+            return
+        revision = document.revision
+
+        def on_done(_result: Any) -> None:
+            self._saving = None
+            if document is not session.document:
+                return
+            session.project = path
+            if document.revision == revision:
+                session.undo.mark_clean()
+            session.history_changed.emit(None)
+            self.opened.emit(str(path))
+            if then is not None:
+                then()
+            else:
+                self.told.emit((f"Saved {path.name}.", "", None))
+
+        def on_error(sentence: str) -> None:
+            self._saving = None
+            self.failed.emit(sentence)
+
+        self._saving = self._runner.submit(
+            f"Saving {path.name}",
+            self._services.save_task,
+            path,
+            document,
+            session.source,
+            self.parameters(),
+            on_done=on_done,
+            on_error=on_error,
+        )
+
+    # Masks in and out
+
+    def import_mask(self, take: Callable[[Any, str], None]) -> None:
+        """Ask for a mask image and give its labels to `take(labels, name)`."""
+        session = self._session
+        if not session.is_open:
+            return
+        path, _ = QFileDialog.getOpenFileName(
+            self._window,
+            "Import Mask for This Frame",
+            str(self._last_folder()),
+            "Masks (*.png *.bmp *.tif *.tiff)",
+        )
+        if not path:
+            return
+
+        def on_done(result: Any) -> None:
+            labels, notes = result
+            take(labels, Path(path).name)
+            if notes:
+                self.warned.emit(" ".join(notes))
+
+        self._runner.submit(
+            f"Reading {Path(path).name}",
+            self._services.import_mask_task,
+            path,
+            session.document.size,
+            on_done=on_done,
+            on_error=self.failed.emit,
+        )
+
+    def ask_export(self, rows: list[ObjectRow]) -> None:
+        """Ask what to export, and export it."""
+        session = self._session
+        if not session.is_open:
+            return
+        if not session.document.labelled_frames:
+            self.warned.emit(
+                "There are no masks to export yet: accept proposals (S, Enter) or paint an object (P)."
+            )
+            return
+        base = session.project or Path(session.source.path)
+        folder = self._last_folder() / f"{base.stem}-masks"
+        dialog = ExportDialog(
+            folder,
+            session.document.frame_count,
+            session.document.labelled_frames,
+            rows,
+            session.frame,
+            parent=self._window,
+        )
+        if dialog.exec() == QDialog.DialogCode.Accepted:
+            self.export(dialog.request)
+
+    def export(self, request: ExportRequest) -> None:
+        """Write masks as asked, in the worker, from a frozen copy of the document."""
+        session = self._session
+
+        def on_done(sentence: str) -> None:
+            def show() -> None:
+                QDesktopServices.openUrl(QUrl.fromLocalFile(str(request.folder)))
+
+            self.told.emit((sentence, "Open Folder", show))
+
+        self._runner.submit(
+            f"Exporting to {request.folder.name}",
+            self._services.export_task,
+            session.source,
+            session.document.snapshot(),
+            request,
+            on_done=on_done,
+            on_error=self.failed.emit,
+            on_cancelled=self._on_export_cancelled,
+        )
+
+    def _on_export_cancelled(self) -> None:
+        self.warned.emit("The export was cancelled; the folder holds a part of the masks.")
+
+    # Closing
+
+    def close(self) -> None:
+        """Close the video, asking about unsaved work."""
+        self._with_saved_work(self.close_now)
+
+    def close_now(self) -> None:
+        """Close the video; what is not saved is dropped."""
+        if self._session.is_open:
+            self.before_close()
+            self._session.close()
+
+    def may_drop(self, then: Callable[[], None]) -> bool:
+        """Whether the open work may be dropped now; `then` follows if the person has it saved first."""
+        session = self._session
+        if not session.is_open or not session.document.modified:
+            return True
+        box = QMessageBox(self._window)
+        box.setIcon(QMessageBox.Icon.Warning)
+        box.setWindowTitle("Unsaved work")
+        box.setText(f"Save the changes to {session.title}?")
+        box.setInformativeText("They are lost otherwise.")
+        buttons = QMessageBox.StandardButton
+        box.setStandardButtons(buttons.Save | buttons.Discard | buttons.Cancel)
+        box.setDefaultButton(buttons.Save)
+        answer = box.exec()
+        if answer == buttons.Save:
+            self.save(then)
+        return answer == buttons.Discard
+
+    def _with_saved_work(self, then: Callable[[], None]) -> None:
+        if self.may_drop(then):
+            then()
+
+    def _last_folder(self) -> Path:
+        session = self._session
+        if session.is_open and not session.demo:
+            return (session.project or Path(session.source.path)).parent
+        return Path.home()
