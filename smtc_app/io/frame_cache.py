@@ -23,13 +23,14 @@ PREFETCH_SHARE = 0.5
 class FrameCache:
     """Decodes in its own thread with its own decoder (`source.reopen()`).
 
-    A new request replaces one that has not been started. Between requests the frames ahead, in the direction of
-    travel, are decoded too.
+    A new request replaces one that has not been started. Between requests the frames ahead, in the direction
+    of travel, are decoded too.
 
     Args:
         source: stays the caller's; it is not read from here.
         limit_bytes: bound on decoded frames kept (at least the two last frames are).
-        on_frame: called in the decoder thread with (index, frame (H,W,3) uint8, read-only) for requested frames.
+        on_frame: called in the decoder thread with (index, frame (H,W,3) uint8, read-only), for requested
+            frames only.
         on_error: called in the decoder thread with (index, one sentence).
     """
 
@@ -87,7 +88,7 @@ class FrameCache:
             return self._bytes
 
     def close(self, timeout_s: float = 10.0) -> None:
-        """End the thread and release frames and files; no callback runs afterwards. Repeating it does no harm."""
+        """End the thread, release frames and files; no callback runs afterwards. May be repeated."""
         with self._changed:
             self._closed = True
             self._changed.notify()

@@ -8,6 +8,7 @@ frame that comes out incomplete (or not at all) from there is decoded again from
 from __future__ import annotations
 
 import hashlib
+import itertools
 import logging
 import threading
 from collections import OrderedDict
@@ -69,6 +70,8 @@ class VideoSource(FrameSource):
         self._recent_bytes = 0
         self._recent_limit_bytes = recent_limit_bytes
         self._table: tuple[av.container.InputContainer, av.VideoStream] | None = None
+        if _index is None and is_cut_off(self.path):
+            raise self._truncated(None)
         self._container, self._stream = self._open()
         self._frames: Iterator[tuple[av.VideoFrame, list[tuple[int, int]]]] | None = None
         self._last = -1  # index of the frame that the decoder put out last
@@ -98,8 +101,6 @@ class VideoSource(FrameSource):
         except PermissionError as error:
             raise UserError(f"{self.path} cannot be read: permission denied.") from error
         except (av.error.FFmpegError, OSError) as error:
-            if is_cut_off(self.path):
-                raise self._truncated(None) from error
             raise UserError(f"{name} is not a video that can be read ({_reason(error)}).") from error
         if set(container.format.name.split(",")) & NOT_FOOTAGE:
             container.close()
@@ -120,8 +121,6 @@ class VideoSource(FrameSource):
         self._container, self._stream = self._open()
 
     def _build_index(self, progress: Callable[[int], None] | None) -> VideoIndex:
-        if is_cut_off(self.path):
-            raise self._truncated(None)
         try:
             index = video_index.index_from_table(self.path, self._stream, self._resolve_group)
             if index is None:
@@ -159,7 +158,7 @@ class VideoSource(FrameSource):
     def _learn_from_first_frame(self) -> None:
         """Size, orientation and first timestamps from the decoder; the container may say otherwise."""
         self._first_pts = []
-        for frame, _ in video_index.decode(self._container, self._stream):
+        for frame, _ in self._decoded(self._container.demux(self._stream)):
             if not self._first_pts:
                 self._steps = orientation(frame)
                 self._coded_size = (frame.width, frame.height)
@@ -230,23 +229,40 @@ class VideoSource(FrameSource):
         if group == 0:
             self._reopen_decoder()
             self._last = -1
+            packets = self._container.demux(self._stream)
         else:
-            self._frames = None
-            try:
-                self._container.seek(int(self._index.seek_to[group]), stream=self._stream)
-            except av.error.FFmpegError as error:
-                logger.debug("%s: seeking to group %d failed: %s", self.path.name, group, error)
-                self._reopen_decoder()
-                self._entered_at_start = True
-                group = 0
+            packets = self._seek(group)
             self._last = self._index.bounds(group)[0] - 1
         self._waits_for_keyframe = not self._entered_at_start
-        self._frames = video_index.decode(self._container, self._stream)
+        self._frames = None if packets is None else self._decoded(packets)
+
+    def _seek(self, group: int) -> Iterator[av.Packet] | None:
+        """Packets from the group's keyframe on, or None where the container does not find it.
+
+        Some containers look for presentation, others for decoding times, so where one lands is checked.
+        """
+        key_pts, key_dts = int(self._index.key_pts[group]), int(self._index.key_dts[group])
+        for target in dict.fromkeys((key_pts, key_dts)):
+            try:
+                self._container.seek(target, stream=self._stream)
+                packets = self._container.demux(self._stream)
+                first = next(packets, None)
+            except av.error.FFmpegError as error:
+                logger.debug("%s: seeking to %d failed: %s", self.path.name, target, error)
+                continue
+            if first is None or not first.is_keyframe or first.pts is None:
+                continue
+            at_or_before = first.pts <= key_pts if self._index.addressable else first.pts == key_pts
+            if at_or_before:
+                return itertools.chain([first], packets)
+        return None
+
+    def _decoded(self, packets: Iterator[av.Packet]) -> Iterator[tuple[av.VideoFrame, list[tuple[int, int]]]]:
+        return video_index.decode(self._container, packets)
 
     def _advance(self, index: int) -> av.VideoFrame | None:
         """Decode up to a frame; None when it does not come out whole from where decoding was entered."""
-        assert self._frames is not None
-        for frame, _ in self._frames:
+        for frame, _ in self._frames or ():
             at = self._index_of(frame)
             if at is None:
                 continue

@@ -50,7 +50,8 @@ class VideoIndex:
     Attributes:
         pts: int64 (N,) presentation timestamps in `time_base` units, ascending; UNKNOWN where not resolved.
         starts: int64 (G,) display index of the first frame of each group; ascending, starts[0] = 0.
-        seek_to: int64 (G,) timestamp that a container seek to the group's keyframe takes.
+        key_pts: int64 (G,) presentation timestamp of the group's keyframe.
+        key_dts: int64 (G,) its decoding timestamp, or the presentation one again where there is none.
         time_base: seconds per unit.
         addressable: whether a decoded frame's timestamp tells its index; otherwise frames are counted from
             the group's keyframe on.
@@ -59,7 +60,8 @@ class VideoIndex:
 
     pts: np.ndarray
     starts: np.ndarray
-    seek_to: np.ndarray
+    key_pts: np.ndarray
+    key_dts: np.ndarray
     time_base: Fraction
     addressable: bool = True
     resolve: Callable[[VideoIndex, int], None] | None = None
@@ -98,7 +100,7 @@ class VideoIndex:
         Frames that an open group shows before its keyframe need the group before it.
         """
         group = self.group_of(index)
-        if self.resolve is not None and group > 0 and self.timestamp(index) < self.seek_to[group]:
+        if self.resolve is not None and group > 0 and self.timestamp(index) < self.key_pts[group]:
             return group - 1
         return group
 
@@ -169,7 +171,8 @@ def index_from_table(
         pts=np.full(count, UNKNOWN, np.int64),
         starts=np.asarray(keys, np.int64),
         # Until a group is resolved its keyframe's decoding time stands in: no later than the presentation.
-        seek_to=np.asarray(dts, np.int64),
+        key_pts=np.asarray(dts, np.int64),
+        key_dts=np.asarray(dts, np.int64),
         time_base=stream.time_base,
         resolve=resolve,
     )
@@ -180,14 +183,14 @@ def resolve_group(
 ) -> None:
     """Fill in the timestamps of one group by reading its packets."""
     first, stop = index.bounds(group)
-    container.seek(int(index.seek_to[group]), stream=stream)
+    container.seek(int(index.key_dts[group]), stream=stream)
     found: list[int] = []
     key_pts: int | None = None
     for packet in container.demux(stream):
         if packet.size == 0 or packet.pts is None:
             continue
         if key_pts is None:
-            if packet.dts is not None and packet.dts < index.seek_to[group]:
+            if packet.dts is not None and packet.dts < index.key_dts[group]:
                 continue  # the seek came out at an earlier keyframe
             key_pts = packet.pts
         found.append(packet.pts)
@@ -196,11 +199,11 @@ def resolve_group(
     if len(found) < stop - first:
         # Unreadable packets: the frames keep their places, a constant step stands in for their times.
         logger.warning("%d packets of a group of %d could be read", len(found), stop - first)
-        last = found[-1] if found else int(index.seek_to[group])
+        last = found[-1] if found else int(index.key_dts[group])
         found += [last + 1 + k for k in range(stop - first - len(found))]
     index.pts[first:stop] = np.sort(np.asarray(found, np.int64))
     if key_pts is not None:
-        index.seek_to[group] = key_pts
+        index.key_pts[group] = key_pts
 
 
 def index_from_packets(
@@ -214,7 +217,7 @@ def index_from_packets(
         Truncated: a packet is cut off at the end of the file.
     """
     pts: list[int] = []
-    key_pts: list[int] = []
+    keys: list[tuple[int, int]] = []
     trusted = True
     codec = stream.codec_context.name
     hides_frames = codec == "vp8"
@@ -224,11 +227,11 @@ def index_from_packets(
         for packet in container.demux(stream):
             if packet.size == 0:
                 continue
-            starts_late = not pts and not key_pts and not packet.is_keyframe
+            starts_late = not pts and not keys and not packet.is_keyframe
             if packet.pts is None or packet.is_corrupt or starts_late or packet.size <= smallest:
                 trusted = False
             if packet.is_keyframe and packet.pts is not None:
-                key_pts.append(packet.pts)
+                keys.append(_key_times(packet))
             if packet.is_discard or (hides_frames and not bytes(packet)[0] & 0x10):
                 continue  # decoded for reference only, never shown
             pts.append(0 if packet.pts is None else packet.pts)
@@ -236,25 +239,32 @@ def index_from_packets(
                 progress(len(pts))
     except av.error.FFmpegError as error:
         raise Truncated(len(pts)) from error
-    order = np.unique(np.asarray(pts, np.int64))
-    if not trusted or len(order) != len(pts) or not key_pts:
+    given = np.asarray(pts, np.int64)
+    order = np.unique(given)
+    if container.format.name == "avi" and stream.codec_context.has_b_frames and np.all(np.diff(given) > 0):
+        trusted = False  # AVI stores no presentation times: these were counted, not read
+    if not trusted or len(order) != len(pts) or not keys:
         return None if pts else _empty(stream)
-    return _grouped(order, np.asarray(key_pts, np.int64), stream.time_base)
+    return _grouped(order, keys, stream.time_base)
+
+
+def _key_times(packet: av.Packet) -> tuple[int, int]:
+    return packet.pts, packet.pts if packet.dts is None else packet.dts
 
 
 def _empty(stream: av.VideoStream) -> VideoIndex:
     nothing = np.zeros(0, np.int64)
-    return VideoIndex(nothing, nothing, nothing, stream.time_base or Fraction(1, 1))
+    return VideoIndex(nothing, nothing, nothing, nothing, stream.time_base or Fraction(1))
 
 
-def _grouped(pts: np.ndarray, key_pts: np.ndarray, time_base: Fraction) -> VideoIndex:
+def _grouped(pts: np.ndarray, keyframes: list[tuple[int, int]], time_base: Fraction) -> VideoIndex:
     """Cut at the keyframes; what an open group shows before its keyframe counts to the group before."""
-    keys = np.unique(key_pts)
-    starts = np.searchsorted(pts, keys)
+    keys = np.unique(np.asarray(keyframes, np.int64), axis=0)
+    starts = np.searchsorted(pts, keys[:, 0])
     starts[0] = 0
     # Of keyframes that start at the same shown frame (the others were discarded) the last one is enough.
     keep = np.append(starts[1:] != starts[:-1], True) & (starts < len(pts))
-    return VideoIndex(pts, starts[keep], keys[keep], time_base)
+    return VideoIndex(pts, starts[keep], keys[keep, 0], keys[keep, 1], time_base)
 
 
 def index_by_decoding(
@@ -266,7 +276,7 @@ def index_by_decoding(
     pts: list[int | None] = []
     shown_keys: list[int] = []
     packet_keys: list[tuple[int, int]] = []
-    for frame, keys in decode(container, stream):
+    for frame, keys in decode(container, container.demux(stream)):
         if frame.key_frame:
             shown_keys.append(len(pts))
         pts.append(frame.pts)
@@ -275,27 +285,28 @@ def index_by_decoding(
             progress(len(pts))
     times = np.asarray([UNKNOWN if p is None else p for p in pts], np.int64)
     if len(times) and packet_keys and times[0] != UNKNOWN and np.all(np.diff(times) > 0):
-        return _grouped(times, np.asarray([key for key, _ in packet_keys], np.int64), stream.time_base)
+        return _grouped(times, packet_keys, stream.time_base)
     if len(shown_keys) == len(packet_keys) and shown_keys[:1] == [0]:
-        starts, seek_to = shown_keys, [seek for _, seek in packet_keys]
+        starts, keyframes = shown_keys, packet_keys
     else:
-        starts, seek_to = [0], [0]
+        starts, keyframes = [0], [(0, 0)]
+    keys = np.asarray(keyframes if pts else [], np.int64).reshape(-1, 2)
     rate = stream.average_rate or stream.guessed_rate or Fraction(25)
     return VideoIndex(
         pts=np.arange(len(pts), dtype=np.int64),
         starts=np.asarray(starts if pts else [], np.int64),
-        seek_to=np.asarray(seek_to if pts else [], np.int64),
+        key_pts=keys[:, 0],
+        key_dts=keys[:, 1],
         time_base=1 / Fraction(rate),
         addressable=False,
     )
 
 
 def decode(
-    container: av.container.InputContainer, stream: av.VideoStream
+    container: av.container.InputContainer, packets: Iterator[av.Packet]
 ) -> Iterator[tuple[av.VideoFrame, list[tuple[int, int]]]]:
     """Yield each frame with the (pts, dts) of the keyframe packets read for it; skips damaged packets."""
     keys: list[tuple[int, int]] = []
-    packets = container.demux(stream)
     while True:
         try:
             packet = next(packets)
@@ -305,7 +316,7 @@ def decode(
             logger.warning("reading %s stopped: %s", container.name, error)
             return
         if packet.is_keyframe and packet.pts is not None and packet.size:
-            keys.append((packet.pts, packet.pts if packet.dts is None else packet.dts))
+            keys.append(_key_times(packet))
         try:
             frames = packet.decode()
         except av.error.FFmpegError as error:
