@@ -1,0 +1,57 @@
+"""Marks over the picture that are not masks: the brush's circle and an outline in the making."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import QPointF, Qt
+from PySide6.QtGui import QColor, QPainter, QPen, QPolygonF
+
+BRUSH_MARGIN_PX = 5
+CORNER_PX = 3.5
+DARK = QColor(0, 0, 0, 170)
+ERASER = QColor(255, 255, 255)
+
+
+def draw_brush(painter: QPainter, centre: QPointF, radius: float, colour: QColor, *, erasing: bool) -> None:
+    """A circle of `radius` points: dark outside, the object's colour (eraser: white dashes) inside."""
+    painter.setBrush(Qt.BrushStyle.NoBrush)
+    painter.setPen(QPen(DARK, 3))
+    painter.drawEllipse(centre, radius, radius)
+    pen = QPen(ERASER if erasing else colour, 1.4)
+    if erasing:
+        pen.setDashPattern([3, 2.5])
+    painter.setPen(pen)
+    painter.drawEllipse(centre, radius, radius)
+
+
+def draw_outline(
+    painter: QPainter,
+    corners: Sequence[QPointF],
+    cursor: QPointF | None,
+    colour: QColor,
+    *,
+    closing: bool,
+) -> None:
+    """Corners so far, the line to the cursor, and a tint of what it would enclose; all in widget points."""
+    if not corners:
+        return
+    path = [*corners, cursor] if cursor is not None and not closing else list(corners)
+    tint = QColor(colour)
+    tint.setAlpha(70)
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(tint)
+    painter.drawPolygon(QPolygonF(path), Qt.FillRule.OddEvenFill)
+    painter.setBrush(Qt.BrushStyle.NoBrush)
+    line = QPolygonF([*path, corners[0]] if closing else path)
+    painter.setPen(QPen(DARK, 3.5))
+    painter.drawPolyline(line)
+    painter.setPen(QPen(Qt.GlobalColor.white, 1.5))
+    painter.drawPolyline(line)
+    if len(corners) > 60:
+        corners = corners[:1]  # a freehand line: its corners would hide it
+    for number, corner in enumerate(corners):
+        size = CORNER_PX + (2.5 if number == 0 and closing else 0)
+        painter.setPen(QPen(DARK, 1))
+        painter.setBrush(colour if number == 0 and closing else QColor(255, 255, 255))
+        painter.drawEllipse(corner, size, size)

@@ -1,0 +1,56 @@
+"""The picture at the resolution of the screen: averaged when it is made smaller, whole pixels when larger.
+
+Shrinking by area average shows what the footage shows (no flicker of thin lines while zooming out) and is
+done once a frame and zoom, so that repainting a part afterwards is a copy.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from smtc_app.ui.view_transform import Region, ViewTransform, intersection
+
+
+class FrameSampler:
+    """One frame, uint8 (H, W, 3) RGB, rendered as uint32 0xFFRRGGBB."""
+
+    def __init__(self, frame: np.ndarray) -> None:
+        if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8:
+            raise ValueError(f"frame must be uint8 (H, W, 3), got {frame.dtype} {frame.shape}")
+        self._pixels = cv2.cvtColor(frame, cv2.COLOR_RGB2BGRA).view(np.uint32)[..., 0]
+        self._shrunk: np.ndarray | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) in frame pixels."""
+        return self._pixels.shape[1], self._pixels.shape[0]
+
+    def render(self, view: ViewTransform, region: Region) -> np.ndarray:
+        """uint32 (h, w) of a region of the view, 0 outside of the frame."""
+        result = np.zeros((region[3] - region[1], region[2] - region[0]), np.uint32)
+        covered = view.frame_region(self.size)
+        part = intersection(region, covered)
+        if part is None:
+            return result
+        x0, y0, x1, y1 = part
+        target = result[y0 - region[1] : y1 - region[1], x0 - region[0] : x1 - region[0]]
+        if view.scale < 1:
+            shrunk = self._shrunk_to(covered[2] - covered[0], covered[3] - covered[1])
+            target[:] = shrunk[y0 - covered[1] : y1 - covered[1], x0 - covered[0] : x1 - covered[0]]
+        else:
+            width, height = self.size
+            rows, columns = view.rows(y0, y1, height), view.columns(x0, x1, width)
+            first = int(columns[0])
+            block = self._pixels[int(rows[0]) : int(rows[-1]) + 1, first : int(columns[-1]) + 1]
+            # Columns first: there are fewer rows to do before they are repeated.
+            wide = np.take(block, columns - first, axis=1, mode="clip")
+            np.take(wide, rows - int(rows[0]), axis=0, out=target, mode="clip")
+        return result
+
+    def _shrunk_to(self, width: int, height: int) -> np.ndarray:
+        if self._shrunk is None or self._shrunk.shape != (height, width):
+            channels = self._pixels.view(np.uint8).reshape(*self._pixels.shape, 4)
+            small = cv2.resize(channels, (width, height), interpolation=cv2.INTER_AREA)
+            self._shrunk = np.ascontiguousarray(small).view(np.uint32)[..., 0]
+        return self._shrunk

@@ -1,0 +1,218 @@
+"""Draws masks at the resolution of the screen: pure numpy and OpenCV functions, no Qt.
+
+The label map (always at native resolution) is sampled where the screen has a dot, and fill, outline, dashes
+and halo are made there. The cost is bounded by the dots that changed, whatever the size of the video and the
+number of objects; outlines are equally thick at every zoom; ids are not limited to 255. Drawing the same
+1080p label map scaled by Qt (an indexed image with a colour table, as pyqtgraph's ImageItem does) measured
+5 ms against 2 ms here on a 960 x 540 canvas, and could not draw outlines.
+
+Layers are uint32 (h, w) of premultiplied 0xAARRGGBB, what `QImage.Format_ARGB32_Premultiplied` holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from smtc_app.ui.view_transform import Region, ViewTransform
+
+LABELS = 65536
+UNKNOWN_COLOUR = (255, 255, 255, 255)
+"""RGBA of a label that the lookup table does not reach: never overlooked."""
+WHITE = np.uint32(0xFFFFFFFF)
+HALO = np.uint32(0x6E000000)
+GAP = np.uint32(0xB0000000)
+HALO_PX = 1
+PROPOSAL_TINT, CHOSEN_TINT = 0.16, 0.42
+OUTLINED_TINT = 0.0
+SELECTED_EXTRA = 0.15
+"""A selected object's fill is this much more opaque."""
+BRIGHTEST_CHANNEL = 235
+
+
+@dataclass(frozen=True)
+class OverlayStyle:
+    """How masks are drawn.
+
+    opacity  of the fill, 0..1
+    outline  outlines only, no fill
+    visible  masks are drawn at all
+    line_px  thickness of outlines in view pixels
+    """
+
+    opacity: float = 0.5
+    outline: bool = False
+    visible: bool = True
+    line_px: int = 1
+
+
+class Tables(NamedTuple):
+    """Colours by label, 65536 entries each; `shown` is False for the background and hidden objects."""
+
+    shown: np.ndarray
+    fill: np.ndarray
+    line: np.ndarray
+    solid: np.ndarray
+    """bool: the outline is a full line, else it is dashed."""
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A proposed object as it is drawn: `mask` bool (H, W), `colour` RGB."""
+
+    id: int
+    mask: np.ndarray
+    colour: tuple[int, int, int]
+    accepted: bool = False
+
+
+def label_tables(lut: np.ndarray, style: OverlayStyle, selected: Collection[int] = ()) -> Tables:
+    """Tables for accepted objects from their RGBA `lut` uint8 (n, 4); alpha 0 hides an object."""
+    if lut.ndim != 2 or lut.shape[1] != 4 or not 1 <= len(lut) <= LABELS:
+        raise ValueError(f"lut must be uint8 (1..{LABELS}, 4), got shape {lut.shape}")
+    rgba = np.tile(np.array(UNKNOWN_COLOUR, np.uint8), (LABELS, 1))
+    rgba[: len(lut)] = lut
+    rgba[0] = 0
+    opacity = np.full(LABELS, OUTLINED_TINT if style.outline else style.opacity, np.float32)
+    chosen = [label for label in selected if 0 < label < LABELS]
+    if opacity[0] > 0 or style.outline:
+        opacity[chosen] += SELECTED_EXTRA
+    shown = (rgba[:, 3] > 0) & style.visible
+    line = _packed(brightened(rgba[:, :3]), np.ones(LABELS, np.float32))
+    line[chosen] = WHITE
+    fill = _packed(rgba[:, :3], np.clip(opacity, 0, 1) * (rgba[:, 3] / np.float32(255)))
+    return Tables(shown, fill, line, np.ones(LABELS, bool))
+
+
+def proposal_tables(proposals: Sequence[Proposal], chosen: Collection[int] = ()) -> Tables:
+    """Tables for a `proposal_map`: light tints and dashed lines; accepted ones have full lines."""
+    rgb = np.zeros((LABELS, 3), np.uint8)
+    tint = np.zeros(LABELS, np.float32)
+    shown, solid = np.zeros(LABELS, bool), np.zeros(LABELS, bool)
+    line = np.zeros(LABELS, np.uint32)
+    for number, proposal in enumerate(proposals, 1):
+        rgb[number] = proposal.colour
+        tint[number] = CHOSEN_TINT if proposal.id in chosen else PROPOSAL_TINT
+        shown[number], solid[number] = True, proposal.accepted
+    line[:] = _packed(brightened(rgb), shown.astype(np.float32))
+    for number, proposal in enumerate(proposals, 1):
+        if proposal.id in chosen:
+            line[number] = WHITE
+    return Tables(shown, _packed(rgb, tint), line, solid)
+
+
+def proposal_map(proposals: Sequence[Proposal], shape: tuple[int, int]) -> np.ndarray:
+    """uint16 (H, W): number 1.. of the proposal at each pixel; where masks overlap, the smaller one's."""
+    numbers = np.zeros(shape, np.uint16)
+    order = sorted(range(len(proposals)), key=lambda i: np.count_nonzero(proposals[i].mask), reverse=True)
+    for i in order:
+        if proposals[i].mask.shape != shape:
+            raise ValueError(
+                f"mask of proposal {proposals[i].id} must be {shape}, got {proposals[i].mask.shape}"
+            )
+        numbers[proposals[i].mask] = i + 1
+    return numbers
+
+
+def brightened(rgb: np.ndarray) -> np.ndarray:
+    """The same hues, uint8 (n, 3), as bright as a line over footage has to be; black becomes grey."""
+    brightest = rgb.max(axis=1, keepdims=True).astype(np.float32)
+    gain = np.maximum(1, BRIGHTEST_CHANNEL / np.maximum(brightest, 1))
+    lines = np.clip(rgb * gain, 0, 255).astype(np.uint8)
+    lines[brightest[:, 0] == 0] = 160
+    return lines
+
+
+def sample_labels(labels: np.ndarray, view: ViewTransform, region: Region) -> np.ndarray:
+    """uint16 (h, w): the label under each view pixel of `region`, 0 outside of the frame."""
+    height, width = labels.shape
+    x0, y0, x1, y1 = view.frame_region((width, height))
+    sampled = np.zeros((region[3] - region[1], region[2] - region[0]), np.uint16)
+    left, top = max(region[0], x0), max(region[1], y0)
+    right, bottom = min(region[2], x1), min(region[3], y1)
+    if left < right and top < bottom:
+        rows, columns = view.rows(top, bottom, height), view.columns(left, right, width)
+        inner = sampled[top - region[1] : bottom - region[1], left - region[0] : right - region[0]]
+        # Rows first, cut to the columns in sight: a quarter of the time of indexing with both at once.
+        first = int(columns[0])
+        block = labels[rows, first : int(columns[-1]) + 1]
+        np.take(block, columns - first, axis=1, out=inner, mode="clip")
+    return sampled
+
+
+def margin_of(line_px: int) -> int:
+    """View pixels around a region that its outlines depend on."""
+    return line_px + HALO_PX
+
+
+def render(
+    labels: np.ndarray, view: ViewTransform, region: Region, tables: Tables, line_px: int
+) -> np.ndarray:
+    """The layer of `labels` uint16 (H, W) in a region of the view: uint32 (h, w)."""
+    margin = margin_of(line_px)
+    x0, y0, x1, y1 = region
+    sampled = sample_labels(labels, view, (x0 - margin, y0 - margin, x1 + margin, y1 + margin))
+    here = sampled[margin:-margin, margin:-margin]
+    layer = np.zeros(here.shape, np.uint32)
+    if not sampled.any():
+        return layer
+    hidden = ~tables.shown
+    hidden[0] = False
+    if hidden.any():
+        sampled[hidden[sampled]] = 0
+    flat, colours = here.ravel(), layer.ravel()
+    covered = np.flatnonzero(flat)
+    colours[covered] = tables.fill[flat[covered]]
+    halo = _edges(sampled, HALO_PX)[margin:-margin, margin:-margin] & (here == 0)
+    layer[halo] = HALO
+    edge = np.flatnonzero((_edges(sampled, line_px)[margin:-margin, margin:-margin] & (here > 0)).ravel())
+    numbers = flat[edge]
+    line = tables.line[numbers]
+    dashed = ~tables.solid[numbers]
+    if dashed.any():
+        rows, columns = np.divmod(edge, here.shape[1])
+        dash = 3 * line_px + 2
+        phase = (columns + rows + (x0 - view.x) + (y0 - view.y)) // dash
+        line[dashed & (phase & 1 == 1)] = GAP
+    colours[edge] = line
+    return layer
+
+
+def heat_colours(values: np.ndarray, *, strongest: float = 0.75) -> np.ndarray:
+    """Layer of a heat map in its own resolution: float (h, w) in [0, 1], NaN transparent.
+
+    Low values are transparent, high ones hot; opacity grows with the value up to `strongest`.
+    """
+    if values.ndim != 2:
+        raise ValueError(f"heat map must be (h, w), got shape {values.shape}")
+    level = np.nan_to_num(np.clip(values.astype(np.float32), 0, 1), nan=0.0)
+    table = cv2.applyColorMap(np.arange(256, dtype=np.uint8)[:, None], cv2.COLORMAP_INFERNO)[:, 0, ::-1]
+    return _packed(table[(level * 255).astype(np.uint8).ravel()], strongest * np.sqrt(level).ravel()).reshape(
+        level.shape
+    )
+
+
+def union(boxes: Iterable[Region | None]) -> Region | None:
+    """The smallest region around all of them."""
+    real = [box for box in boxes if box is not None]
+    if not real:
+        return None
+    x0, y0, x1, y1 = zip(*real, strict=True)
+    return min(x0), min(y0), max(x1), max(y1)
+
+
+def _edges(sampled: np.ndarray, reach_px: int) -> np.ndarray:
+    """bool: pixels with another label within `reach_px` (square neighbourhood)."""
+    kernel = np.ones((2 * reach_px + 1, 2 * reach_px + 1), np.uint8)
+    return cv2.dilate(sampled, kernel) != cv2.erode(sampled, kernel)
+
+
+def _packed(rgb: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """Premultiplied 0xAARRGGBB uint32 (n,) of uint8 (n, 3) and alpha 0..1 (n,)."""
+    channels = np.rint(rgb * alpha[:, None].astype(np.float32)).astype(np.uint32)
+    opaque = np.rint(alpha * 255).astype(np.uint32)
+    return (opaque << 24) | (channels[:, 0] << 16) | (channels[:, 1] << 8) | channels[:, 2]
