@@ -380,9 +380,8 @@ class MaskStore:
 
     def _write(self, data: bytes) -> _Spilled:
         if not self._segments or self._segments[-1].size > _SEGMENT_BYTES:
-            self._segments.append(
-                _Segment(tempfile.TemporaryFile(prefix="smtc-masks-", dir=self._spill_folder))
-            )
+            file = tempfile.TemporaryFile(dir=self._spill_folder)  # noqa: SIM115  the segment closes it
+            self._segments.append(_Segment(file))
         segment = self._segments[-1]
         segment.file.seek(segment.size)
         segment.file.write(data)
