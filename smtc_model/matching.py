@@ -1,0 +1,244 @@
+"""Which positions of the remembered frames look like a position of this one: windowed top-k matching.
+
+The published way multiplies every position with every position of every remembered frame, masks what lies
+outside a window and sorts the rest. Here the frame is cut into square tiles; a tile meets only the part of each
+remembered frame that its windows cover, tiles whose windows hold nothing but background are skipped (their
+answer is known whatever the affinities), and the top k are found through the maxima of small groups. The
+results are the same; no (hw)^2 matrix ever exists.
+
+Letters: C channels, h x w tokens, n remembered frames, Q = h*w queries, k matches, L label channels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+GROUP = 16
+"""Candidates whose maximum stands for them in the first round of the top-k search."""
+_MASKED = -1e4
+
+
+@dataclass(frozen=True)
+class Window:
+    """Where in a remembered frame a query may find its matches.
+
+    radius: tokens; None: anywhere. shape: "square" keeps |dy|, |dx| <= radius (DINO), "disk" keeps a Euclidean
+    distance < radius (CRW).
+    """
+
+    radius: float | None
+    shape: str = "square"
+
+    def __post_init__(self) -> None:
+        if self.shape not in ("square", "disk"):
+            raise ValueError(f'window shape must be "square" or "disk", got {self.shape!r}')
+        if self.radius is not None and self.radius <= 0:
+            raise ValueError(f"window radius must be positive or None, got {self.radius!r}")
+
+    @property
+    def reach(self) -> int:
+        """Largest whole offset along one axis that can lie inside."""
+        assert self.radius is not None
+        whole = int(self.radius)
+        return whole - 1 if self.shape == "disk" and whole == self.radius else whole
+
+    def outside(self, dy: Tensor, dx: Tensor) -> Tensor:
+        """dy (a,) and dx (b,) offsets -> (a,b) bool, True where the window does not reach."""
+        if self.shape == "disk":
+            return dy[:, None].square() + dx[None, :].square() >= self.radius**2
+        return (dy.abs() > self.radius)[:, None] | (dx.abs() > self.radius)[None, :]
+
+
+class Matches(NamedTuple):
+    """The best matches of each query; skipped queries have index -1 and value -1e4 throughout."""
+
+    values: Tensor
+    """(Q,k) dot products, best first; -1e4 where a window holds fewer than k candidates."""
+    indices: Tensor
+    """(Q,k) int64 positions in the flattened memory, frame * h*w + y*w + x."""
+    skipped: Tensor
+    """(Q,) bool: the query was not matched because nothing but background was within reach."""
+
+
+def grouped_topk(values: Tensor, k: int, *, group: int = GROUP) -> tuple[Tensor, Tensor]:
+    """The k largest of each row, best first: same result as `torch.topk` on rows of thousands, sooner.
+
+    values: (q,m), finite. Each of the k largest lies in one of the k groups with the largest maxima, so
+    a full search needs only k * group candidates.
+    """
+    q, m = values.shape
+    groups = m // group
+    if groups <= 2 * k:
+        return values.topk(k, dim=1)
+    body = values[:, : groups * group].view(q, group, groups)
+    best_groups = body.amax(1).topk(k, dim=1, sorted=False).indices  # (q,k)
+    columns = best_groups[:, None, :] + torch.arange(group, device=values.device)[None, :, None] * groups
+    columns = columns.reshape(q, group * k)
+    if groups * group < m:
+        rest = torch.arange(groups * group, m, device=values.device).expand(q, -1)
+        columns = torch.cat([columns, rest], 1)
+    best, where = values.gather(1, columns).topk(k, dim=1)
+    return best, columns.gather(1, where)
+
+
+def match(
+    query: Tensor,
+    memory: Tensor,
+    *,
+    windows: Sequence[Window],
+    k: int,
+    slots: Sequence[int] | None = None,
+    foreground: Tensor | None = None,
+    motion: Tensor | None = None,
+    tile: int = 8,
+) -> Matches:
+    """The k best matches of each position of `query` over all frames of `memory`.
+
+    Args:
+        query: (h,w,C) features, channels last.
+        memory: (N,h,w,C) features.
+        windows: one for each of the n remembered frames to look at.
+        slots: which n of the N; None: all.
+        foreground: (n,h,w) bool, where a remembered frame holds anything but plain background. Tiles that
+            reach none of it are skipped. None: nothing is skipped.
+        motion: (n,2,h,w) displacement (dy, dx) in tokens from the query's position to where it was in each
+            remembered frame; windows are centred there, on the median over each tile. None: no motion.
+        tile: side of a tile in tokens.
+
+    Raises ValueError where shapes or the number of windows do not agree.
+    """
+    h, w, _channels = query.shape
+    slots = range(memory.shape[0]) if slots is None else slots
+    n = len(slots)
+    if memory.shape[1:] != query.shape:
+        raise ValueError(f"memory {tuple(memory.shape)} does not fit the query {tuple(query.shape)}")
+    if len(windows) != n:
+        raise ValueError(f"{len(windows)} windows given for {n} remembered frames")
+    if k < 1:
+        raise ValueError(f"k must be at least 1, got {k}")
+    values = query.new_full((h, w, k), _MASKED)
+    indices = torch.full((h, w, k), -1, dtype=torch.long, device=query.device)
+    skipped = torch.ones((h, w), dtype=torch.bool, device=query.device)
+    occupied = None if foreground is None else _Occupancy(foreground)
+    displacements = None if motion is None else motion.cpu().numpy()
+    for y0 in range(0, h, tile):
+        for x0 in range(0, w, tile):
+            y1, x1 = min(y0 + tile, h), min(x0 + tile, w)
+            shifts = _tile_shifts(displacements, n, y0, y1, x0, x1)
+            boxes = [
+                _reach(window, shift, (y0, y1, x0, x1), (h, w))
+                for window, shift in zip(windows, shifts, strict=True)
+            ]
+            if occupied is not None and not any(occupied.any(m, box) for m, box in enumerate(boxes)):
+                continue
+            best, where = _match_tile(query, memory, slots, windows, shifts, boxes, (y0, y1, x0, x1), k)
+            kept = best.shape[1]
+            values[y0:y1, x0:x1, :kept] = best.view(y1 - y0, x1 - x0, kept)
+            indices[y0:y1, x0:x1, :kept] = where.view(y1 - y0, x1 - x0, kept)
+            skipped[y0:y1, x0:x1] = False
+    return Matches(values.view(-1, k), indices.view(-1, k), skipped.view(-1))
+
+
+Box = tuple[int, int, int, int]
+"""(y0, y1, x0, x1) in tokens, half open."""
+
+
+class _Occupancy:
+    """Whether a box of a remembered frame holds foreground, by summed areas on the host."""
+
+    def __init__(self, foreground: Tensor) -> None:
+        sums = foreground.to(torch.int32).cumsum(1).cumsum(2)
+        self._sums = F.pad(sums, (1, 0, 1, 0)).cpu().numpy()
+
+    def any(self, frame: int, box: Box) -> bool:
+        y0, y1, x0, x1 = box
+        s = self._sums[frame]
+        return bool(s[y1, x1] - s[y0, x1] - s[y1, x0] + s[y0, x0])
+
+
+def _tile_shifts(
+    motion: np.ndarray | None, n: int, y0: int, y1: int, x0: int, x1: int
+) -> list[tuple[int, int]]:
+    if motion is None:
+        return [(0, 0)] * n
+    medians = np.median(motion[:, :, y0:y1, x0:x1].reshape(n, 2, -1), axis=2)
+    return [(int(dy), int(dx)) for dy, dx in medians.round()]
+
+
+def _reach(window: Window, shift: tuple[int, int], tile: Box, size: tuple[int, int]) -> Box:
+    """The part of a remembered frame that the windows of a tile cover, at least one token."""
+    h, w = size
+    if window.radius is None:
+        return 0, h, 0, w
+    y0, y1, x0, x1 = tile
+    dy, dx = shift
+    reach = window.reach
+    top, left = min(max(0, y0 + dy - reach), h - 1), min(max(0, x0 + dx - reach), w - 1)
+    return top, max(top + 1, min(h, y1 + dy + reach)), left, max(left + 1, min(w, x1 + dx + reach))
+
+
+def _match_tile(
+    query: Tensor,
+    memory: Tensor,
+    slots: Sequence[int],
+    windows: Sequence[Window],
+    shifts: Sequence[tuple[int, int]],
+    boxes: Sequence[Box],
+    tile: Box,
+    k: int,
+) -> tuple[Tensor, Tensor]:
+    """(q,k') values and flat memory indices of one tile, k' = min(k, candidates)."""
+    h, w, channels = query.shape
+    y0, y1, x0, x1 = tile
+    queries = query[y0:y1, x0:x1].reshape(-1, channels)
+    device = query.device
+    qy = torch.arange(y0, y1, device=device)
+    qx = torch.arange(x0, x1, device=device)
+    affinities, positions = [], []
+    outside: dict[tuple, Tensor] = {}
+    for m, window, shift, box in zip(slots, windows, shifts, boxes, strict=True):
+        top, bottom, left, right = box
+        rows, columns = bottom - top, right - left
+        affinity = queries @ memory[m, top:bottom, left:right].reshape(-1, channels).T
+        cy = torch.arange(top, bottom, device=device)
+        cx = torch.arange(left, right, device=device)
+        if window.radius is not None:
+            key = (window, shift, box)
+            if key not in outside:
+                dy = (cy[None, :] - qy[:, None] - shift[0]).view(-1)
+                dx = (cx[None, :] - qx[:, None] - shift[1]).view(-1)
+                mask = window.outside(dy, dx).view(y1 - y0, rows, x1 - x0, columns)
+                outside[key] = mask.permute(0, 2, 1, 3).reshape(len(queries), -1)
+            affinity.masked_fill_(outside[key], _MASKED)
+        affinities.append(affinity)
+        positions.append((m * h * w + cy[:, None] * w + cx[None, :]).view(-1))
+    candidates = torch.cat(affinities, 1)
+    best, where = grouped_topk(candidates, min(k, candidates.shape[1]))
+    return best, torch.cat(positions)[where]
+
+
+def vote(matches: Matches, labels: Tensor, *, temperature: float, chunk: int = 64) -> Tensor:
+    """Labels of the matches, weighted by a softmax of value / temperature over each query's k.
+
+    labels: (n*h*w, L) float, channel 0 the background; a channel count of any size is worked off in chunks.
+    Returns (Q,L). Skipped queries are plain background.
+    """
+    weights = torch.softmax(matches.values / temperature, 1)
+    weights = torch.where(matches.values <= _MASKED / 2, 0.0, weights).to(labels.dtype)
+    rows = (~matches.skipped).nonzero()[:, 0]
+    result = labels.new_zeros((len(matches.values), labels.shape[1]))
+    result[:, 0] = matches.skipped.to(labels.dtype)
+    indices, weights = matches.indices[rows].clamp_min(0), weights[rows]
+    for start in range(0, labels.shape[1], chunk):
+        part = labels[:, start : start + chunk]
+        result[rows, start : start + chunk] = F.embedding_bag(
+            indices, part.contiguous(), per_sample_weights=weights, mode="sum"
+        )
+    return result

@@ -1,0 +1,402 @@
+"""Labels through a video: from keyframes to every other frame, one frame at a time.
+
+`Propagator` goes in one direction and holds a bounded memory; `propagate` is the generator that the application
+uses: it chooses keyframes and directions, blends both ways between two keyframes and gives native-size labels.
+Settings and the published protocols are in :mod:`smtc_model.propagation_config`.
+
+Source of the frame-to-frame voting: arXiv 2308.09951, section 4, after CRW and DINO (spec: model.md section 4).
+
+Letters: H x W pixels, h x w tokens, C feature channels, L label channels (0 is the background), n remembered frames.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .confidence import object_confidence
+from .errors import ModelError
+from .fusion import FrameFusion
+from .matching import match, vote
+from .memory import LabelMemory
+from .motion import compose
+from .propagation_config import PropagationConfig
+from .refine import refine_labels, upsample_labels
+from .soft_store import SoftStore
+
+logger = logging.getLogger(__name__)
+
+# torch's own "nearest" takes a cell's corner, Pillow's, with which the published labels were made, its centre.
+_GRID_MODES = {"nearest": "nearest-exact", "bilinear": "bilinear", "area": "area"}
+
+
+DIRECTIONS = ("forward", "backward", "both")
+
+
+class Frames(Protocol):
+    """Random access to frames uint8 (H,W,3) RGB."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> np.ndarray: ...
+
+
+class SoftLabels(NamedTuple):
+    """Label probabilities of one frame on a grid coarser than its pixels."""
+
+    index: int
+    soft: Tensor
+    """(L,hf,wf) float32, sums to 1 over L (after DINO's min-max it does not)."""
+    ids: tuple[int, ...]
+    """The label of each channel; the first is 0, the background."""
+
+
+class PropagatedFrame(NamedTuple):
+    """Labels of one frame as the application keeps them."""
+
+    index: int
+    labels: np.ndarray
+    """uint16 (H,W), native size, read-only."""
+    confidence: dict[int, float]
+    """Object id -> [0,1], how far the labels can be trusted there."""
+    sources: tuple[int, ...]
+    """The keyframes that they came from."""
+
+
+class Propagator:
+    """Carries labels from frame to frame in one direction, with bounded memory.
+
+    Give it at least one keyframe, then the frames in order, one `step` each; further keyframes at any time.
+    """
+
+    def __init__(
+        self, model: nn.Module, *, config: PropagationConfig | None = None, device: torch.device | str = "cpu"
+    ) -> None:
+        self._backbone = getattr(model, "backbone", model)
+        self.config = config or PropagationConfig()
+        self.device = torch.device(device)
+        self._memory = LabelMemory(
+            max_keyframes=self.config.max_keyframes, recent_frames=self.config.recent_frames
+        )
+        self._ids: list[int] = [0]
+        self._size: tuple[int, int] | None = None
+        self._motion: dict[int, Tensor] = {}
+        self._first: tuple[Tensor, Tensor] | None = None
+        cells = max(1, self._backbone.stride // self.config.feature_scale // 2)
+        self._fusion = FrameFusion(self.config, self.device, cells=cells) if self.config.refine else None
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """Labels of the channels; new objects are appended."""
+        return tuple(self._ids)
+
+    @torch.inference_mode()
+    def add_keyframe(self, index: int, frame: np.ndarray, labels: np.ndarray) -> None:
+        """Labels that are true: they stay in the memory, and the next `step` follows on this frame.
+
+        frame: uint8 (H,W,3) RGB; labels: integer (H,W), 0 background. Raises ValueError if the sizes differ.
+        """
+        if labels.shape != frame.shape[:2]:
+            raise ValueError(f"labels {labels.shape} do not fit a frame of {frame.shape[:2]}")
+        if self._size not in (None, frame.shape[:2]):
+            raise ValueError(f"frame {index} is {frame.shape[:2]}, the ones before were {self._size}")
+        self._size = frame.shape[:2]
+        known = set(self._ids)
+        self._ids += [int(i) for i in np.unique(labels) if int(i) not in known]
+        features = self._features(frame)
+        grid = self._keyframe_labels(labels, tuple(features.shape[:2]))
+        slot = self._memory.add_keyframe(index, features, grid, now=index)
+        self._motion[slot] = features.new_zeros((2, *features.shape[:2]))
+        if self._first is None:
+            self._first = (features, grid)
+            if self.config.pad_with_first:
+                for _ in range(self.config.recent_frames):
+                    self._memory.add_recent(index, features, grid)
+        if self._fusion is not None:
+            self._fusion.start(frame, labels, self.ids, features)
+
+    @torch.inference_mode()
+    def step(self, index: int, frame: np.ndarray) -> SoftLabels:
+        """Labels of the next frame, uint8 (H,W,3) RGB of the keyframes' size. Raises ValueError before any keyframe."""
+        if self._first is None:
+            raise ValueError("add a keyframe before the first step")
+        if frame.shape[:2] != self._size:
+            raise ValueError(f"frame {index} is {frame.shape[:2]}, the keyframes are {self._size}")
+        features = self._features(frame)
+        h, w = features.shape[:2]
+        if self._fusion is not None:
+            self._fusion.look(frame)
+            self._follow_motion(self._fusion.motion((h, w)))
+        soft = self._matched(features).permute(2, 0, 1)  # (L,h,w)
+        if self._fusion is not None:
+            fine = self._fusion.fuse(soft, features)
+            soft = F.interpolate(fine[None], (h, w), mode="area")[0]
+        slot = self._memory.add_recent(index, features, soft.permute(1, 2, 0))
+        if self._fusion is not None:
+            self._motion[slot] = features.new_zeros((2, h, w))
+            return SoftLabels(index, fine, self.ids)
+        return SoftLabels(index, soft, self.ids)
+
+    def labels(self, soft: SoftLabels, frame: np.ndarray) -> np.ndarray:
+        """SoftLabels -> uint16 (H,W) of the frame's size."""
+        maps = soft.soft.float().cpu().numpy()
+        if self.config.minmax:
+            maps = _minmax(maps)
+        if self.config.refine:
+            return refine_labels(maps, soft.ids, frame)
+        return upsample_labels(maps, soft.ids, frame.shape[:2])
+
+    def _features(self, frame: np.ndarray) -> Tensor:
+        """(h,w,C), unit length."""
+        config = self.config
+        image = torch.from_numpy(np.ascontiguousarray(frame)).to(self.device)
+        image = image.permute(2, 0, 1)[None].float() / 255
+        size = self._input_size(*frame.shape[:2])
+        if size != frame.shape[:2]:
+            image = F.interpolate(image, size, mode="bilinear", antialias=True).clamp_(0, 1)
+        maps = getattr(self._backbone(image), config.features)
+        if config.feature_scale > 1:
+            maps = F.interpolate(
+                maps, scale_factor=config.feature_scale, mode="bilinear", align_corners=False
+            )
+        return F.normalize(maps[0].float(), dim=0).permute(1, 2, 0).contiguous()
+
+    def _input_size(self, height: int, width: int) -> tuple[int, int]:
+        config = self.config
+        scale = config.short_side_px / min(height, width) if config.short_side_px else 1.0
+        multiple = config.size_multiple_px or self._backbone.stride
+        return tuple(max(1, round(side * scale / multiple)) * multiple for side in (height, width))
+
+    def _keyframe_labels(self, labels: np.ndarray, size: tuple[int, int]) -> Tensor:
+        """(h,w,L) on the token grid."""
+        config = self.config
+        maps = []
+        for label in self._ids:
+            mask = torch.from_numpy((labels == label).astype(np.float32)).to(self.device)[None, None]
+            align = {"align_corners": False} if config.label_grid == "bilinear" else {}
+            maps.append(F.interpolate(mask, size, mode=_GRID_MODES[config.label_grid], **align)[0, 0])
+        return torch.stack(maps, -1)
+
+    def _follow_motion(self, newest: Tensor) -> None:
+        slots = [s for s in self._memory.frames if s in self._motion]
+        moved = compose(torch.stack([self._motion[s] for s in slots]), newest)
+        self._motion.update(zip(slots, moved, strict=True))
+
+    def _matched(self, features: Tensor) -> Tensor:
+        """Vote of the memory (h,w,L)."""
+        config = self.config
+        memory = self._memory.view()
+        windows = [config.keyframe_window if key else config.window for key in memory.is_keyframe]
+        slots = list(memory.slots)
+        motion = torch.stack([self._motion[s] for s in slots]) if config.follow_motion else None
+        foreground = memory.labels[slots][..., 0] < 1
+        matches = match(
+            features,
+            memory.features,
+            windows=windows,
+            k=config.top_k,
+            slots=slots,
+            foreground=foreground if all(w.radius is not None for w in windows) else None,
+            motion=motion,
+        )
+        flat = memory.labels.view(-1, memory.labels.shape[-1])
+        return vote(matches, flat, temperature=config.temperature).view(*features.shape[:2], -1)
+
+
+def _minmax(soft: np.ndarray) -> np.ndarray:
+    """DINO's rescaling of every channel that has anything in it to 0..1."""
+    result = soft.copy()
+    for channel in result:
+        if channel.max() > 0:
+            channel -= channel.min()
+            channel /= max(channel.max(), 1e-12)
+    return result
+
+
+def propagate(
+    model: nn.Module,
+    frames: Frames,
+    keyframes: Mapping[int, np.ndarray],
+    *,
+    direction: str = "forward",
+    span: tuple[int, int] | None = None,
+    config: PropagationConfig | None = None,
+    device: torch.device | str = "auto",
+    objects: set[int] | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> Iterator[PropagatedFrame]:
+    """Labels of every frame that keyframes reach, except the keyframes, in the order computed.
+
+    Args:
+        keyframes: frame index -> true labels (H,W), integer. A keyframe is the truth about all objects: one
+            that it does not show is absent there, one that it shows first starts there.
+        direction: "forward" (frames after the first keyframe), "backward" (before the last), or "both": between
+            two keyframes both ways are blended by distance and confidence, before the first they come from
+            backward, after the last from forward.
+        span: first and one past the last frame to give; None: the whole video.
+        objects: ids to give labels for; None: all. The others still compete.
+        cancelled: asked before each frame; the generator ends when it says True.
+
+    Raises ModelError for labels that are empty, do not fit the frames, or lie outside the video, and for a wrong
+    direction or span.
+    """
+    from .weights import resolve_device
+
+    config = config or PropagationConfig()
+    start, stop = span or (0, len(frames))
+    if direction not in DIRECTIONS:
+        raise ModelError(f"The direction must be one of {', '.join(DIRECTIONS)}, not {direction!r}.")
+    if not 0 <= start < stop <= len(frames):
+        raise ModelError(f"The span {start}-{stop} does not lie within the video's {len(frames)} frames.")
+    truth = {int(i): np.asarray(labels) for i, labels in sorted(keyframes.items())}
+    if not any(labels.any() for labels in truth.values()):
+        raise ModelError("There is nothing to propagate: no keyframe holds an object.")
+    for index, labels in truth.items():
+        if not 0 <= index < len(frames):
+            raise ModelError(f"Keyframe {index} lies outside the video, which has {len(frames)} frames.")
+        if labels.ndim != 2 or labels.shape != frames[index].shape[:2]:
+            raise ModelError(
+                f"The mask of frame {index} has size {labels.shape[::-1]}, "
+                f"its frame {frames[index].shape[1::-1]}; give a mask of the frame's size."
+            )
+    run = _Run(model, frames, truth, config, resolve_device(device), objects, cancelled or (lambda: False))
+    if direction == "both":
+        return run.both_ways(start, stop)
+    return run.one_way(start, stop, backward=direction == "backward")
+
+
+class _Run:
+    """One call of `propagate`: its inputs, and the three ways through them."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        frames: Frames,
+        keyframes: dict[int, np.ndarray],
+        config: PropagationConfig,
+        device: torch.device,
+        objects: set[int] | None,
+        cancelled: Callable[[], bool],
+    ) -> None:
+        self._frames = frames
+        self._keyframes = keyframes
+        self._config = config
+        self._objects = objects
+        self._cancelled = cancelled
+        self._new = lambda: Propagator(model, config=config, device=device)
+
+    def one_way(self, start: int, stop: int, *, backward: bool) -> Iterator[PropagatedFrame]:
+        """Frames of [start, stop) behind the first keyframe in that direction."""
+        propagator = self._new()
+        for index, source, soft in self._walk(propagator, start, stop, backward=backward):
+            yield self._frame(propagator, soft, index, (source,))
+
+    def both_ways(self, start: int, stop: int) -> Iterator[PropagatedFrame]:
+        """Before the first keyframe backward, between two of them blended, after the last forward."""
+        keys = sorted(self._keyframes)
+        if start < keys[0]:
+            yield from self.one_way(start, min(stop, keys[0]), backward=True)
+        forward = self._new()
+        walk = self._walk(forward, max(start, keys[0]), stop, backward=False)
+        store, right = None, None
+        for index, left, soft in walk:
+            following = next((key for key in keys if key > index), None)
+            if following is None:
+                yield self._frame(forward, soft, index, (left,))
+                continue
+            if right != following:  # the first frame of a gap: come back through it from its far end
+                right = following
+                if store is not None:
+                    store.close()
+                store = self._remember_backward(max(index, start), right)
+                if store is None:
+                    return
+            other, other_ids = store.pop(index)
+            other = SoftLabels(index, other.to(soft.soft.device), other_ids)
+            blended = blend(soft, other, (index - left) / (right - left), forward.ids)
+            yield self._frame(forward, blended, index, (left, right))
+        if store is not None:
+            store.close()
+
+    def _remember_backward(self, first: int, keyframe: int) -> SoftStore | None:
+        """Soft labels of [first, keyframe) coming from the keyframe; None when cancelled."""
+        store = SoftStore()
+        propagator = self._new()
+        for index, _source, soft in self._walk(propagator, first, keyframe, backward=True, last=keyframe):
+            store.put(index, soft.soft, soft.ids)
+        if self._cancelled():
+            store.close()
+            return None
+        return store
+
+    def _walk(
+        self, propagator: Propagator, start: int, stop: int, *, backward: bool, last: int | None = None
+    ) -> Iterator[tuple[int, int, SoftLabels]]:
+        """(frame, keyframe that it follows, soft labels) of all frames of [start, stop) that can be reached.
+
+        Earlier keyframes are learnt first, without walking from one to the next. last: the keyframe where a
+        backward walk begins.
+        """
+        sign = -1 if backward else 1
+        keys = sorted(self._keyframes, key=lambda key: sign * key)
+        begin = stop - 1 if backward else start
+        known = [key for key in keys if sign * key <= sign * begin]
+        if last is not None:
+            known = [last]
+        if not known:  # the first keyframe lies inside the span
+            known = keys[:1]
+        for key in known[-self._config.max_keyframes :]:
+            propagator.add_keyframe(key, self._frames[key], self._keyframes[key])
+        source = known[-1]
+        index = source + sign
+        while start <= index < stop or (index < start and not backward) or (index >= stop and backward):
+            if self._cancelled():
+                return
+            if index in self._keyframes:
+                propagator.add_keyframe(index, self._frames[index], self._keyframes[index])
+                source = index
+            else:
+                soft = propagator.step(index, self._frames[index])
+                if start <= index < stop:
+                    yield index, source, soft
+            index += sign
+
+    def _frame(
+        self, propagator: Propagator, soft: SoftLabels, index: int, sources: tuple[int, ...]
+    ) -> PropagatedFrame:
+        labels = propagator.labels(soft, self._frames[index])
+        confidence = object_confidence(soft.soft, soft.ids)
+        if self._objects is not None:
+            labels[~np.isin(labels, sorted(self._objects))] = 0
+            confidence = {i: c for i, c in confidence.items() if i in self._objects}
+        labels.setflags(write=False)
+        return PropagatedFrame(index, labels, confidence, sources)
+
+
+def blend(one: SoftLabels, other: SoftLabels, position: float, ids: tuple[int, ...]) -> SoftLabels:
+    """Mean of both ways, weighted by closeness to their keyframes and by their certainty in each cell.
+
+    position: 0 at the keyframe of `one`, 1 at that of `other`. ids: the order of the result's first channels.
+    """
+    order = list(dict.fromkeys((*ids, *other.ids)))
+    first, second = _in_order(one, order), _in_order(other, order)
+    weights = []
+    for soft, closeness in ((first, 1 - position), (second, position)):
+        top = soft.topk(min(2, len(soft)), 0).values
+        margin = top[0] - top[1] if len(top) > 1 else top[0]
+        weights.append(max(closeness, 1e-3) * (margin + 0.05))
+    soft = (weights[0] * first + weights[1] * second) / (weights[0] + weights[1])
+    return SoftLabels(one.index, soft, tuple(order))
+
+
+def _in_order(labels: SoftLabels, order: list[int]) -> Tensor:
+    result = labels.soft.new_zeros((len(order), *labels.soft.shape[1:]))
+    for channel, label in enumerate(labels.ids):
+        result[order.index(label)] = labels.soft[channel]
+    return result

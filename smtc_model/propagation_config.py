@@ -1,0 +1,113 @@
+"""Settings of label propagation and the named presets, the published protocols among them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from .matching import Window
+
+
+@dataclass(frozen=True)
+class PropagationConfig:
+    """How labels travel. Lengths are in tokens (cells of the backbone's stride) unless they say otherwise.
+
+    Input
+        short_side_px: frames are resized to this short side before the features; None: native size.
+        size_multiple_px: sides are rounded to multiples of this; None: of the backbone's stride.
+        features: "keys", "tokens" (last block before its norm) or "normed".
+        feature_scale: factor by which the feature map is enlarged (bilinear).
+    Memory
+        recent_frames: last n frames kept. max_keyframes: permanent ones kept, the nearest in time.
+        pad_with_first: before frame n, copies of the first frame fill the memory (CRW).
+        label_grid: how keyframe labels reach the token grid: "nearest", "bilinear" or "area".
+    Matching
+        window: of recent frames. keyframe_window: of keyframes. top_k, temperature: of the vote.
+        follow_motion: windows are centred where optical flow says the position came from.
+    Fusion and refinement; everything below is only used where `refine` is True
+        refine: fuse matches, the labels warped by optical flow and the target model on a grid of half the
+            input's resolution, and follow the image's edges. Off: the published output (bilinear, argmax).
+        minmax: rescale each channel to 0..1 before the argmax (DINO).
+        match_weight, warp_weight, target_weight: exponents of the three in their product.
+        guide_radius: in cells of the fine grid; guide_epsilon: of the guided filter, for Lab / 100.
+        target_features: random features of the target model; target_ridge: its regularisation.
+        target_decay: share of the past that the target model keeps per frame.
+    """
+
+    short_side_px: int | None = 480
+    size_multiple_px: int | None = None
+    features: str = "keys"
+    feature_scale: int = 1
+    recent_frames: int = 7
+    max_keyframes: int = 8
+    pad_with_first: bool = False
+    label_grid: str = "area"
+    window: Window = Window(10, "disk")
+    keyframe_window: Window = Window(20, "disk")
+    top_k: int = 10
+    temperature: float = 0.03
+    follow_motion: bool = True
+    refine: bool = True
+    minmax: bool = False
+    match_weight: float = 1.0
+    warp_weight: float = 0.5
+    target_weight: float = 0.5
+    guide_radius: int = 4
+    guide_epsilon: float = 1e-3
+    target_features: int = 384
+    target_ridge: float = 1e-2
+    target_decay: float = 0.95
+    target_bandwidth: float = 0.5
+    target_colour: float = 0.5
+    target_rate: float = 0.1
+
+    def __post_init__(self) -> None:
+        for name, allowed in (
+            ("features", ("keys", "tokens", "normed")),
+            ("label_grid", ("nearest", "bilinear", "area")),
+        ):
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {getattr(self, name)!r}")
+        for name in ("feature_scale", "recent_frames", "max_keyframes", "top_k"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)!r}")
+        if self.temperature <= 0:
+            raise ValueError(f"temperature must be positive, got {self.temperature!r}")
+
+
+DINO = PropagationConfig(
+    short_side_px=480,
+    size_multiple_px=64,
+    features="normed",
+    recent_frames=7,
+    label_grid="nearest",
+    window=Window(12, "square"),
+    keyframe_window=Window(12, "square"),
+    top_k=5,
+    temperature=0.1,
+    follow_motion=False,
+    refine=False,
+    minmax=True,
+)
+"""DINO's protocol (Caron et al. 2021, evaluation code): exp(cos / 0.1) of the top 5, renormalised, is a softmax."""
+
+CRW = PropagationConfig(
+    short_side_px=None,
+    features="tokens",
+    recent_frames=20,
+    pad_with_first=True,
+    label_grid="bilinear",
+    window=Window(7, "disk"),
+    keyframe_window=Window(None),
+    top_k=7,
+    temperature=0.2,
+    follow_motion=False,
+    refine=False,
+)
+"""CRW's protocol (Jabri et al. 2020) as the SMTC release runs it at stride 16."""
+
+PRESETS: dict[str, PropagationConfig] = {
+    "default": PropagationConfig(),
+    "dino": DINO,
+    "crw": CRW,
+    "crw-stride8": replace(CRW, feature_scale=2, window=Window(35, "disk"), top_k=28),
+}
