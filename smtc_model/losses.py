@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from .sinkhorn import sinkhorn
+from .sinkhorn import sinkhorn_scalings
 from .smtc import ClipOutput
 
 _EPSILON = 1e-8
@@ -68,7 +68,7 @@ def consistency_loss(
         keys = F.normalize(teacher_keys.flatten(3), dim=2)
         mass = keys.abs().sum(dim=2)
         cost = 1 - keys[:, i].transpose(2, 3) @ keys[:, j]
-        plan = sinkhorn(
+        u, kernel, v = sinkhorn_scalings(
             cost.flatten(0, 1),
             mass[:, i].flatten(0, 1),
             mass[:, j].flatten(0, 1),
@@ -76,7 +76,8 @@ def consistency_loss(
             iterations=iterations,
         )
         masks = teacher_logits.flatten(3).softmax(dim=2)
-        target = (masks[:, j].flatten(0, 1) @ plan.transpose(1, 2)).unflatten(0, (-1, len(pairs)))
+        scaled = masks[:, j].flatten(0, 1) * v.transpose(1, 2)
+        target = (scaled @ kernel.transpose(1, 2) * u.transpose(1, 2)).unflatten(0, (-1, len(pairs)))
     log_masks = (student_logits.flatten(3).softmax(dim=2) + _EPSILON).log()
     return -(target * log_masks[:, i]).sum(dim=(2, 3)).mean()
 
