@@ -1,0 +1,279 @@
+"""How the timeline looks: colours of statuses, and functions that paint its parts. They keep nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtGui import QBrush, QColor, QFont, QFontMetricsF, QImage, QPainter, QPen, QPolygonF
+
+from smtc_app.core.annotation import FrameStatus
+from smtc_app.ui.theme import DARK, Colours, Theme
+from smtc_app.ui.timeline_model import (
+    PRIORITY,
+    LaneModel,
+    Marker,
+    TimeAxis,
+    decoded,
+    format_time,
+    marked_columns,
+    ticks,
+)
+
+HEADER_PX = 148
+RULER_PX = 30
+STRIP_PX = 11
+"""Lower part of the ruler, where keyframes and markers stand."""
+LANE_PX = 22
+LANE_GAP_PX = 4
+DIAMOND_PX = 4.5
+LABEL_SPACING_PX = 104
+LEAST_STRENGTH = 0.22
+
+STATUS_TEXT: dict[FrameStatus, str] = {
+    FrameStatus.ABSENT: "not on this frame",
+    FrameStatus.MANUAL: "drawn by hand",
+    FrameStatus.PROPOSED: "accepted proposal",
+    FrameStatus.PROPAGATED: "propagated",
+    FrameStatus.CORRECTED: "corrected",
+    FrameStatus.STALE: "out of date: a keyframe it came from has changed",
+}
+
+
+@dataclass(frozen=True)
+class StatusColours:
+    """Colours of the lanes, CSS."""
+
+    manual: str
+    corrected: str
+    proposed: str
+    propagated: str
+    stale: str
+    trough: str
+    keyframe: str
+    locked: str
+
+
+STATUS_DARK = StatusColours(
+    manual="#5b9bff",
+    corrected="#3fc6d8",
+    proposed="#b394ff",
+    propagated="#43bd82",
+    stale="#e8a23a",
+    trough="#14171d",
+    keyframe="#f2f5fa",
+    locked="#8b95a5",
+)
+STATUS_LIGHT = StatusColours(
+    manual="#2a6fe0",
+    corrected="#0f8ea3",
+    proposed="#7d55d9",
+    propagated="#229a61",
+    stale="#d68a12",
+    trough="#e4e8ee",
+    keyframe="#1b2029",
+    locked="#7b8594",
+)
+
+
+def status_colours(colours: Colours) -> StatusColours:
+    """The statuses' colours that go with a palette."""
+    return STATUS_DARK if colours is DARK else STATUS_LIGHT
+
+
+def lane_image(codes: np.ndarray, height: int, palette: StatusColours) -> np.ndarray:
+    """uint32 0xFFRRGGBB (height, w) of a lane's codes per device column.
+
+    A propagated column is as high and as strong in colour as it is confident, over a faint ground; every
+    other status fills the lane. Stale columns are hatched.
+    """
+    rank, confidence = decoded(codes)
+    strong, faint = _rank_colours(palette)
+    level = np.where(np.isnan(confidence), 1.0, confidence).astype(np.float32)
+    level[(rank != PRIORITY[FrameStatus.PROPAGATED]) & (rank != PRIORITY[FrameStatus.STALE])] = 1
+    strength = (LEAST_STRENGTH + (1 - LEAST_STRENGTH) * level)[:, None]
+    low = faint[rank].astype(np.float32)
+    colour = low + (strong[rank] - low) * strength
+    from_bottom = (height - np.arange(height, dtype=np.float32) - 0.5)[:, None]
+    filled = from_bottom <= (0.16 + 0.84 * level) * height
+    stale = rank == PRIORITY[FrameStatus.STALE]
+    if stale.any():
+        stripe = (np.arange(len(codes)) + np.arange(height)[:, None]) // 3 % 2 == 1
+        filled &= ~(stripe & stale)
+    top, ground = _packed(colour), _packed(low)
+    return np.where(filled, top, ground)
+
+
+def paint_lane(
+    painter: QPainter, codes: np.ndarray, rect: QRectF, ratio: float, palette: StatusColours
+) -> None:
+    """A lane's codes (one per device column) into `rect`."""
+    pixels = np.ascontiguousarray(lane_image(codes, max(1, round(rect.height() * ratio)), palette))
+    height, width = pixels.shape
+    image = QImage(pixels.data, width, height, 4 * width, QImage.Format.Format_RGB32)
+    painter.drawImage(QRectF(rect.left(), rect.top(), width / ratio, rect.height()), image)
+
+
+def paint_ruler(
+    painter: QPainter, axis: TimeAxis, rect: QRectF, seconds_of: object, colours: Colours, font: QFont
+) -> None:
+    """Ticks with frame numbers, and the time beside them; `seconds_of(frame)` gives presentation times."""
+    painter.fillRect(rect, QColor(colours.panel))
+    painter.setFont(font)
+    metrics = QFontMetricsF(font)
+    baseline = rect.top() + 3 + metrics.ascent()
+    bottom = rect.bottom() - STRIP_PX
+    for tick in ticks(axis, LABEL_SPACING_PX):
+        x = np.floor(rect.left() + axis.x_of(tick.frame)) + 0.5
+        painter.setPen(QPen(QColor(colours.text_off if tick.label else colours.border), 1))
+        painter.drawLine(QPointF(x, rect.top() + (2 if tick.label else 12)), QPointF(x, bottom))
+        if tick.label:
+            painter.setPen(QColor(colours.text))
+            painter.drawText(QPointF(x + 5, baseline), tick.label)
+            painter.setPen(QColor(colours.text_off))
+            after = x + 5 + metrics.horizontalAdvance(tick.label) + 7
+            painter.drawText(QPointF(after, baseline), format_time(seconds_of(tick.frame)))
+    painter.setPen(QPen(QColor(colours.border), 1))
+    painter.drawLine(QPointF(rect.left(), rect.bottom() - 0.5), QPointF(rect.right(), rect.bottom() - 0.5))
+
+
+def paint_diamonds(
+    painter: QPainter,
+    frames: np.ndarray,
+    axis: TimeAxis,
+    left: float,
+    y: float,
+    colour: QColor,
+    outline: QColor,
+) -> None:
+    """A diamond in the middle of each frame; where they would touch, one stands for its neighbours."""
+    painter.setPen(QPen(outline, 1))
+    painter.setBrush(colour)
+    size = DIAMOND_PX
+    for frame in marked_columns(frames, axis, 2 * size + 1).tolist():
+        x = left + axis.x_of(frame + 0.5)
+        painter.drawPolygon(
+            QPolygonF(
+                [QPointF(x, y - size), QPointF(x + size, y), QPointF(x, y + size), QPointF(x - size, y)]
+            )
+        )
+
+
+def paint_markers(
+    painter: QPainter, markers: Sequence[Marker], axis: TimeAxis, left: float, top: float, colours: Colours
+) -> None:
+    """A small flag that points down to each marked frame."""
+    kinds = {"warning": colours.warning, "error": colours.error}
+    painter.setPen(Qt.PenStyle.NoPen)
+    frames = np.array(sorted({marker.frame for marker in markers}), np.int64)
+    shown = set(marked_columns(frames, axis, 6).tolist())
+    for marker in markers:
+        if marker.frame in shown:
+            x = left + axis.x_of(marker.frame + 0.5)
+            painter.setBrush(QColor(kinds.get(marker.kind, colours.accent)))
+            painter.drawPolygon(QPolygonF([QPointF(x - 5, top), QPointF(x + 5, top), QPointF(x, top + 9)]))
+
+
+def paint_header(
+    painter: QPainter, lane: LaneModel, rect: QRectF, selected: bool, hot: bool, colours: Colours, font: QFont
+) -> None:
+    """Name and colour of a lane."""
+    if selected or hot:
+        painter.fillRect(rect, QColor(colours.selection if selected else colours.hover))
+    swatch = QRectF(rect.left() + 10, rect.center().y() - 5, 10, 10)
+    painter.setPen(QPen(QColor(colours.text_off), 1))
+    painter.setBrush(QColor(*lane.colour) if lane.visible else Qt.BrushStyle.NoBrush)
+    painter.drawRoundedRect(swatch, 2.5, 2.5)
+    room = rect.adjusted(28, 0, -24 if lane.locked else -8, 0)
+    painter.setFont(font)
+    painter.setPen(QColor(colours.text if lane.visible and not lane.locked else colours.text_soft))
+    text = QFontMetricsF(font).elidedText(lane.name, Qt.TextElideMode.ElideRight, room.width())
+    painter.drawText(room, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, text)
+    if lane.locked:
+        icon = Theme.current().pixmap("lock", 14, colours.text_soft, painter.device().devicePixelRatioF())
+        painter.drawPixmap(QPointF(rect.right() - 20, rect.center().y() - 7), icon)
+
+
+def paint_locked_frames(
+    painter: QPainter, frames: np.ndarray, axis: TimeAxis, rect: QRectF, colour: QColor
+) -> None:
+    """Hatches over frames that nothing may change."""
+    tint = QColor(colour)
+    tint.setAlpha(95)
+    width = max(1.0, axis.px_per_frame)
+    brush = QBrush(tint, Qt.BrushStyle.BDiagPattern)
+    for frame in marked_columns(frames, axis, 1.0).tolist():
+        x = rect.left() + axis.x_of(frame)
+        column = QRectF(x, rect.top(), width, rect.height()).intersected(rect)
+        painter.fillRect(column, brush)
+        painter.fillRect(QRectF(column.left(), rect.top(), column.width(), 2), colour)
+
+
+def paint_range(
+    painter: QPainter, span: tuple[int, int], axis: TimeAxis, ruler: QRectF, below: QRectF, colours: Colours
+) -> None:
+    """The chosen range: a bar in the ruler with ends, and a shade over everything outside of it."""
+    x0 = min(max(ruler.left() + axis.x_of(span[0]), ruler.left()), ruler.right())
+    x1 = min(max(ruler.left() + axis.x_of(span[1]), ruler.left()), ruler.right())
+    shade = QColor(colours.canvas)
+    shade.setAlpha(140)
+    whole = ruler.united(below)
+    painter.fillRect(QRectF(whole.left(), whole.top(), x0 - whole.left(), whole.height()), shade)
+    painter.fillRect(QRectF(x1, whole.top(), whole.right() - x1, whole.height()), shade)
+    accent = QColor(colours.accent)
+    fill = QColor(accent)
+    fill.setAlpha(60)
+    strip = QRectF(x0, ruler.bottom() - STRIP_PX, x1 - x0, STRIP_PX)
+    painter.fillRect(strip, fill)
+    for x, frame in ((x0, span[0]), (x1 - 2, span[1])):
+        if ruler.left() <= ruler.left() + axis.x_of(frame) <= ruler.right() + 1:
+            painter.fillRect(QRectF(x, strip.top(), 2, whole.bottom() - strip.top()), accent)
+
+
+def paint_playhead(
+    painter: QPainter, x: float, width: float, rect: QRectF, text: str, colours: Colours, font: QFont
+) -> None:
+    """The current frame: its column faintly, a line through everything, and its number in a flag."""
+    accent = QColor(colours.accent)
+    if width >= 3:
+        tint = QColor(accent)
+        tint.setAlpha(46)
+        painter.fillRect(QRectF(x, rect.top(), width, rect.height()), tint)
+    middle = x + width / 2
+    painter.fillRect(QRectF(middle - 0.75, rect.top(), 1.5, rect.height()), accent)
+    painter.setFont(font)
+    metrics = QFontMetricsF(font)
+    wide = metrics.horizontalAdvance(text) + 12
+    left = min(max(middle - wide / 2, rect.left()), rect.right() - wide)
+    flag = QRectF(left, rect.top() + 1, wide, metrics.height() + 2)
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(accent)
+    painter.drawRoundedRect(flag, 4, 4)
+    painter.setPen(QColor(colours.accent_text))
+    painter.drawText(flag, Qt.AlignmentFlag.AlignCenter, text)
+
+
+@cache
+def _rank_colours(palette: StatusColours) -> tuple[np.ndarray, np.ndarray]:
+    """float32 (6, 3) strong and faint RGB by rank."""
+    names = {
+        FrameStatus.ABSENT: palette.trough,
+        FrameStatus.MANUAL: palette.manual,
+        FrameStatus.PROPOSED: palette.proposed,
+        FrameStatus.PROPAGATED: palette.propagated,
+        FrameStatus.CORRECTED: palette.corrected,
+        FrameStatus.STALE: palette.stale,
+    }
+    strong = np.zeros((len(PRIORITY), 3), np.float32)
+    for status, name in names.items():
+        strong[PRIORITY[status]] = QColor(name).getRgb()[:3]
+    trough = np.array(QColor(palette.trough).getRgb()[:3], np.float32)
+    return strong, trough + (strong - trough) * 0.16
+
+
+def _packed(rgb: np.ndarray) -> np.ndarray:
+    channels = np.rint(rgb).astype(np.uint32)
+    return np.uint32(0xFF000000) | (channels[:, 0] << 16) | (channels[:, 1] << 8) | channels[:, 2]
