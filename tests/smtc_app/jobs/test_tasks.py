@@ -1,0 +1,132 @@
+"""The tasks on a small made-up video: results, errors in one sentence, the way off a full GPU."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from smtc_app.core.errors import UserError
+from smtc_app.jobs import tasks
+from smtc_app.jobs.context import Cancelled
+
+HEIGHT, WIDTH, FRAMES = 96, 128, 6
+MODEL = "colour-texture"
+
+
+class RecordingContext:
+    """A context that keeps what it is told, and cancels after so many partial results."""
+
+    def __init__(self, cancel_after: int | None = None) -> None:
+        self.partials = []
+        self.reports = []
+        self._cancel_after = cancel_after
+
+    def progress(self, done, total, message=""):
+        self.reports.append((done, total, message))
+
+    def partial(self, result):
+        self.partials.append(result)
+
+    def cancelled(self):
+        return self._cancel_after is not None and len(self.partials) >= self._cancel_after
+
+
+def _square(frame):
+    mask = np.zeros((HEIGHT, WIDTH), np.uint16)
+    mask[32:64, 24 + 4 * frame : 56 + 4 * frame] = 3
+    return mask
+
+
+@pytest.fixture(scope="module")
+def video():
+    noise = np.random.default_rng(0).integers(0, 40, (HEIGHT, WIDTH, 3), dtype=np.uint8)
+    frames = []
+    for index in range(FRAMES):
+        frame = noise + np.uint8([30, 90, 40])
+        frame[_square(index) == 3] = (220, 40, 30)
+        frames.append(frame)
+    return frames
+
+
+def test_propagation_hands_over_every_frame_and_keeps_the_id(video):
+    ctx = RecordingContext()
+    summary = tasks.propagate_task(
+        ctx, video, {0: _square(0)}, direction="forward", model=MODEL, device="cpu"
+    )
+    assert [frame.index for frame in ctx.partials] == [1, 2, 3, 4, 5]
+    assert summary.frames == 5
+    assert (summary.model.name, summary.model.device) == (MODEL, "cpu")
+    assert (summary.fell_back_to_cpu, summary.message) == (False, "")
+    assert ctx.reports[-1][:2] == (5, 5)
+    for frame in ctx.partials:
+        truth = _square(frame.index) == 3
+        found = frame.labels == 3
+        assert (truth & found).sum() / (truth | found).sum() > 0.8
+        assert frame.labels.dtype == np.uint16
+        assert frame.labels.shape == (HEIGHT, WIDTH)
+
+
+def test_cancelling_keeps_the_frames_that_came(video):
+    ctx = RecordingContext(cancel_after=2)
+    with pytest.raises(Cancelled):
+        tasks.propagate_task(ctx, video, {0: _square(0)}, direction="forward", model=MODEL, device="cpu")
+    assert [frame.index for frame in ctx.partials] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"keyframes": {0: np.zeros((HEIGHT, WIDTH), np.uint16)}}, "nothing to propagate"),
+        ({"preset": "fastest"}, "no propagation preset 'fastest'"),
+        ({"model": "no-such-model"}, "no-such-model"),
+        ({"device": "cuda:99"}, "cuda:99"),
+        ({"keyframes": {99: _square(0)}}, "99"),
+    ],
+)
+def test_bad_input_becomes_one_sentence(video, change, sentence):
+    settings = {"keyframes": {0: _square(0)}, "model": MODEL, "device": "cpu", **change}
+    with pytest.raises(UserError, match=sentence):
+        tasks.propagate_task(RecordingContext(), video, settings.pop("keyframes"), **settings)
+
+
+def test_a_gpu_without_enough_memory_leaves_the_work_to_the_cpu(monkeypatch):
+    import torch
+
+    monkeypatch.setattr("smtc_model.weights.resolve_device", lambda name: torch.device("cuda"))
+    seen = []
+
+    def run(device):
+        seen.append(device)
+        if device != "cpu":
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+        return "result"
+
+    assert tasks._falls_back_to_cpu(run, "auto") == ("result", "cpu", True)
+    assert seen == ["cuda", "cpu"]
+
+
+def test_leaving_the_gpu_is_said():
+    model = tasks.ModelSummary(MODEL, "0", False, False, "cpu")
+    assert "CPU" in tasks.RunSummary(model, 3, fell_back_to_cpu=True).message
+
+
+def test_a_loaded_model_is_kept_and_only_the_last_few():
+    tasks._models.clear()
+    first = tasks._load(MODEL, "cpu")
+    assert tasks._load(MODEL, "cpu") is first
+    assert len(tasks._models) == 1
+
+
+def test_preloading_tells_the_model():
+    summary = tasks.preload_task(RecordingContext(), model=MODEL, device="cpu")
+    assert (summary.name, summary.trained, summary.has_slots) == (MODEL, False, False)
+    assert len(summary.hash) == 64
+
+
+def test_scores_leave_out_the_first_and_the_last_frame():
+    truth = [_square(index) for index in range(4)]
+    wrong_ends = [np.zeros_like(truth[0]), truth[1], truth[2], np.zeros_like(truth[0])]
+    score = tasks.score_sequence(truth.__getitem__, wrong_ends.__getitem__, range(4))
+    assert (score.jaccard, score.boundary_f, score.j_and_f) == (1.0, 1.0, 1.0)
+    half = [truth[0], truth[1], np.zeros_like(truth[0]), truth[3]]
+    assert tasks.score_sequence(truth.__getitem__, half.__getitem__, range(4)).jaccard == 0.5
