@@ -74,7 +74,9 @@ BACKBONES: dict[str, BackboneInfo] = {
     info.name: info
     for info in (
         BackboneInfo("colour-texture", "fixed", "MIT", "smtc-app", "untrained colour and texture features"),
-        BackboneInfo("compact", "cnn", "MIT", "smtc-app", "small network for training from scratch"),
+        BackboneInfo(
+            "compact", "cnn", "MIT", "smtc-app", "small network, untrained: for training from scratch"
+        ),
         *(BackboneInfo(name, "vit", licence, f"timm/{name}", text) for name, licence, text in _TIMM_VITS),
     )
 }

@@ -63,10 +63,7 @@ def fetch_timm_weights(model: str, *, progress: Progress | None = None) -> Path:
 
     logger.info("fetching %s of %s", HUB_FILE, repository)
     try:
-        # The hub's client retries for half a minute before it gives up: first see whether it is there at all.
-        request = urllib.request.Request(hf_hub_url(repository, HUB_FILE), method="HEAD")
-        with urllib.request.urlopen(request, timeout=_CONNECT_TIMEOUT_S):
-            logger.debug("the hub answers")
+        _knock(hf_hub_url(repository, HUB_FILE))
         options = {} if progress is None else {"tqdm_class": _bar_reporting_to(progress)}
         return Path(hf_hub_download(repository, HUB_FILE, **options))
     except (OSError, HfHubHTTPError) as error:
@@ -77,6 +74,15 @@ def fetch_timm_weights(model: str, *, progress: Progress | None = None) -> Path:
             f"'{user_weights_folder() / model}.safetensors', or set {WEIGHTS_VARIABLE} to the folder "
             "that has it under this name"
         ) from error
+
+
+def _knock(url: str) -> None:
+    """OSError if nobody answers; the hub's own client would retry for half a minute before it gives up."""
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=_CONNECT_TIMEOUT_S):
+            logger.debug("the hub answers")
+    except urllib.error.HTTPError as error:
+        logger.debug("the hub answers, its client will know what %s means", error)
 
 
 def _bar_reporting_to(progress: Progress) -> type[tqdm]:

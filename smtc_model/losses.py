@@ -36,7 +36,12 @@ class Losses(NamedTuple):
 
 
 def smtc_losses(student: ClipOutput, teacher: ClipOutput) -> Losses:
-    """All losses of a batch of clips. Raises ValueError for clips of one frame."""
+    """All losses of a batch of clips, without half precision. Raises ValueError for clips of one frame."""
+    with torch.autocast(student.keys.device.type, enabled=False):
+        return _smtc_losses(student, teacher)
+
+
+def _smtc_losses(student: ClipOutput, teacher: ClipOutput) -> Losses:
     consistency = consistency_loss(student.semantic_logits, teacher.semantic_logits, teacher.keys)
     distinctness = distinctness_loss(student.semantic_logits)
     instance = instance_loss(student.embeddings, teacher.embeddings, student.valid, teacher.valid)

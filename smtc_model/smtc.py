@@ -99,12 +99,12 @@ class SlotHead(nn.Module):
         )
         area = semantic_area(semantic_logits, config.area_threshold, official_compat=config.official_compat)
         if noise is None:
-            noise = self._draw_noise(clips * frames, generator).to(keys)
+            noise = self._draw_noise(clips * frames, generator)
         instance_slots, instance_logits = self.slot_attention.instance(
             slot_keys,
             slot_values,
             area,
-            noise,
+            noise.to(keys),
             iterations=iterations,
             reparameterise=not config.official_compat,
         )
@@ -208,11 +208,18 @@ class SMTC(nn.Module):
         noise: (B*T or 1, S, P, C), the standard-normal draw of the instance slots; else it comes from
         ``generator``, else, in training, from torch's global generator and otherwise from the seed.
         iterations: of both stages; else the configuration's for training or inference.
-        Raises ValueError without a slot head or for other channels.
+        Computed in the precision of the head's weights, autocast or not. Raises ValueError without a slot
+        head or for other channels.
         """
         if self.head is None:
             raise ValueError(f"model {self.name!r} has no slot head")
-        return self.head(keys, before=before, noise=noise, generator=generator, iterations=iterations)
+        # Slots compete by small differences of logits and divide by small sums: no half precision here.
+        with torch.autocast(keys.device.type, enabled=False):
+            dtype = self.head.slot_attention.slots_mu.dtype
+            before = None if before is None else before.to(dtype)
+            return self.head(
+                keys.to(dtype), before=before, noise=noise, generator=generator, iterations=iterations
+            )
 
     def forward_clip(
         self,
@@ -246,8 +253,19 @@ def model_hash(model: SMTC) -> str:
         "config": model.config.to_dict() if model.has_slots else None,
     }
     digest.update(json.dumps(described, sort_keys=True).encode())
-    for name, value in sorted(model.state_dict().items()):
+    _digest_weights(digest, model)
+    return digest.hexdigest()
+
+
+def backbone_hash(backbone: Backbone) -> str:
+    """sha256 (hex) over the backbone's weights alone."""
+    digest = hashlib.sha256()
+    _digest_weights(digest, backbone)
+    return digest.hexdigest()
+
+
+def _digest_weights(digest: hashlib._Hash, module: nn.Module) -> None:
+    for name, value in sorted(module.state_dict().items()):
         array = value.detach().cpu().contiguous()
         digest.update(f"{name} {array.dtype} {tuple(array.shape)}".encode())
         digest.update(array.reshape(-1).view(torch.uint8).numpy())
-    return digest.hexdigest()

@@ -15,11 +15,11 @@ import torch
 from torch import Tensor
 
 from .assets import WEIGHT_SUFFIXES, user_weights_folder, weights_files
-from .backbone import BACKBONES, Backbone, Progress, create_backbone, suggestion
+from .backbone import BACKBONES, TIMM_PREFIX, Backbone, Progress, create_backbone, suggestion
 from .checkpoint import backbone_state, read_checkpoint, read_metadata, write_checkpoint
 from .config import ModelConfig
 from .errors import ModelError
-from .smtc import SMTC, SlotHead
+from .smtc import SMTC, SlotHead, backbone_hash
 
 logger = logging.getLogger(__name__)
 
@@ -104,6 +104,11 @@ def save_model(
     """
     state = model.state_dict()
     if not include_backbone:
+        info = BACKBONES.get(model.backbone.name)
+        if info is not None and info.kind == "cnn":
+            raise ModelError(
+                f"backbone {info.name!r} has no published weights: they must be saved with the model"
+            )
         state = {name: value for name, value in state.items() if not name.startswith("backbone.")}
     if not state:
         raise ModelError(f"model {model.name!r} has no weights to save")
@@ -114,6 +119,7 @@ def save_model(
         "name": Path(path).stem,
         "backbone": model.backbone.name,
         "backbone_options": model.backbone.options,
+        "backbone_hash": backbone_hash(model.backbone),
         "includes_backbone": include_backbone,
         "config": model.config.to_dict() if model.has_slots else None,
         "trained": model.trained,
@@ -139,7 +145,7 @@ def load_backbone_weights(backbone: Backbone, path: Path | str) -> None:
 
 
 def convert_checkpoint(src: Path | str, dst: Path | str) -> SMTC:
-    """The authors' released checkpoint -> our safetensors; returns the model as loaded from it.
+    """The authors' released checkpoint -> our safetensors; returns the model.
 
     It keeps ``official_compat``, under which it was trained. Raises ModelError if ``src`` is something else.
     """
@@ -196,10 +202,10 @@ def list_models() -> list[ModelRow]:
 def _load(name_or_file: str | Path, progress: Progress | None) -> SMTC:
     path = Path(name_or_file)
     name = str(name_or_file)
+    if name in BACKBONES or name.startswith(TIMM_PREFIX):
+        return SMTC(create_backbone(name, progress=progress))
     if path.is_file():
         return _load_file(path, progress)
-    if name in BACKBONES or name.startswith("timm:"):
-        return SMTC(create_backbone(name, progress=progress))
     checkpoints = {file.stem: file for file, _ in reversed(weights_files())}
     if name in checkpoints:
         return _load_file(checkpoints[name], progress)
@@ -246,6 +252,11 @@ def _from_ours(
         backbone.trained = trained
         _fill(model, state, path)
     else:
+        if metadata.get("backbone_hash") != backbone_hash(backbone):
+            raise ModelError(
+                f"the slot head in {str(path)!r} was trained on other weights of {backbone.name!r} "
+                "than those here"
+            )
         _fill(model.head, {name.removeprefix("head."): value for name, value in state.items()}, path)
     return _follow_config(model)
 

@@ -8,6 +8,7 @@ from golden import as_grid, assert_golden
 
 from smtc_model.backbone import create_backbone
 from smtc_model.config import ModelConfig
+from smtc_model.losses import smtc_losses
 from smtc_model.smtc import SMTC, SlotHead, model_hash
 
 SMALL = ModelConfig(num_semantics=5, num_instances=3, correlation_grid=4)
@@ -110,6 +111,18 @@ def test_first_frame_meets_itself_or_under_official_compat_the_last(model):
         official = [model.head.fuse(k)[0][:, 0] for k in (keys, changed)]
     assert torch.equal(*ours)
     assert not torch.allclose(*official)
+
+
+def test_slots_and_losses_stay_in_full_precision_under_autocast(model):
+    frames = torch.rand(1, 2, 3, 64, 64)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        output = model.forward_clip(frames)
+        losses = smtc_losses(output, output)
+    with torch.no_grad():
+        expected = model.group(output.keys)
+        torch.testing.assert_close(output, expected)
+        torch.testing.assert_close(losses, smtc_losses(expected, expected))
+    assert output.instance_masks.dtype == torch.float32
 
 
 def test_model_of_just_a_backbone_encodes_but_has_no_slots():

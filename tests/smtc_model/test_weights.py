@@ -279,6 +279,14 @@ def test_a_slot_head_saved_alone_takes_the_backbones_own_weights(no_weights_foun
     state, _ = read_checkpoint(tmp_path / "head.safetensors")
     assert not any(name.startswith("backbone.") for name in state)
     assert load_model(tmp_path / "head.safetensors", device="cpu").hash == model.hash
+    torch.save(timm.create_model("test_vit", num_classes=0).state_dict(), no_weights_found / "test_vit.pth")
+    with pytest.raises(ModelError, match="trained on other weights of 'timm:test_vit'"):
+        load_model(tmp_path / "head.safetensors", device="cpu")
+
+
+def test_a_slot_head_alone_is_not_saved_where_nothing_else_has_the_backbone(small_model, tmp_path):
+    with pytest.raises(ModelError, match="'compact' has no published weights"):
+        save_model(small_model, tmp_path / "head.safetensors", include_backbone=False)
 
 
 def test_saving_replaces_a_file_only_when_complete(small_model, tmp_path, monkeypatch):
@@ -375,7 +383,7 @@ def test_checkpoints_without_a_known_network_are_refused(tmp_path, content, reas
         ({"config": {"colour": 1}}, "unknown model settings"),
         ({"config": {**SMALL.to_dict(), "num_semantics": 6}}, "another shape"),
         ({"config": None}, "also has"),
-        ({"includes_backbone": None}, "also has"),
+        ({"includes_backbone": None}, "other weights"),
         ({"backbone_options": {"nonsense": 1}}, "can't be used"),
     ],
 )
