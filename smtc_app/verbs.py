@@ -1,0 +1,377 @@
+"""The headless verbs: propose, propagate, export and run, on the same tasks and files as the window.
+
+Each takes plain arguments, writes its output folder and returns a summary of JSON values. What is wrong with
+the input is found before anything is computed. To add a verb, write it here and give it a parser in `cli`.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from smtc_app.cli_context import CommandContext
+from smtc_app.core.document import Document, ProposalMask
+from smtc_app.core.errors import UserError
+from smtc_app.io.davis import (
+    MAX_EXPORT_ID,
+    DavisWriter,
+    contiguous_ids,
+    export_davis,
+    prepare_output,
+    too_many_ids,
+    write_atomically,
+)
+from smtc_app.io.masks import object_ids, read_mask
+from smtc_app.io.source import FrameSource
+from smtc_app.jobs.context import Cancelled
+
+if TYPE_CHECKING:
+    from smtc_app.io.project import ProjectInfo
+
+logger = logging.getLogger(__name__)
+
+Say = Callable[[str], None]
+PROPOSALS_JSON = "proposals.json"
+
+
+@dataclass(frozen=True)
+class ModelChoice:
+    """Which model computes, and where: a name or file (None: the best there is), a device, a preset."""
+
+    model: str | None = None
+    device: str = "auto"
+    preset: str = "default"
+
+
+def propose(
+    source: FrameSource,
+    out: Path,
+    frames: Sequence[int],
+    *,
+    choice: ModelChoice,
+    context: CommandContext,
+    say: Say,
+    max_objects: int = 10,
+    overwrite: bool = False,
+) -> dict[str, Any]:
+    """Propose objects on some frames: an indexed PNG for each, and `proposals.json`.
+
+    Where proposals overlap the one with the higher score is on top; area and box are those of the PNG.
+    """
+    from smtc_app.jobs.tasks import propose_task
+
+    _check_frames(source, frames)
+    started_s = time.monotonic()
+    with _output(out, source, overwrite) as folder:
+        proposals, summary = propose_task(
+            context,
+            source,
+            list(frames),
+            model=choice.model,
+            device=choice.device,
+            max_objects=max_objects,
+        )
+        writer = DavisWriter(folder, source)
+        rows: list[dict[str, Any]] = []
+        ids = _proposal_ids(proposals)
+        for frame in frames:
+            labels, found = _paint(proposals.get(frame, []), ids, source.size)
+            writer.write(frame, labels)
+            rows += found
+        writer.finish()
+        write_atomically(folder / PROPOSALS_JSON, (json.dumps(rows, indent=1) + "\n").encode())
+    if not rows:
+        say("No object was found; try other frames, or more with --max-objects.")
+    return {"proposals": rows, **_told(summary, out, len(frames), started_s, say)}
+
+
+def _check_frames(source: FrameSource, frames: Sequence[int]) -> None:
+    for frame in frames:
+        if not 0 <= frame < len(source):
+            raise UserError(
+                f"There is no frame {frame}: {source.path.name} has frames 0 to {len(source) - 1}."
+            )
+
+
+def _proposal_ids(proposals: Mapping[int, Sequence[ProposalMask]]) -> dict[tuple[int, int], int]:
+    """(frame, proposal id) -> exported id from 1; what is linked over frames has the same one."""
+    ids: dict[tuple[int, int], int] = {}
+    of_track: dict[int, int] = {}
+    count = 0
+    for frame in sorted(proposals):
+        for proposal in sorted(proposals[frame], key=lambda p: -p.score):
+            known = None if proposal.track is None else of_track.get(proposal.track)
+            if known is None:
+                count += 1
+                known = count
+                if proposal.track is not None:
+                    of_track[proposal.track] = known
+            ids[frame, proposal.id] = known
+    return ids
+
+
+def _paint(
+    proposals: Sequence[ProposalMask], ids: Mapping[tuple[int, int], int], size: tuple[int, int]
+) -> tuple[np.ndarray, list[dict[str, Any]]]:
+    labels = np.zeros((size[1], size[0]), np.uint16)
+    for proposal in sorted(proposals, key=lambda p: p.score):
+        labels[proposal.mask] = ids[proposal.frame, proposal.id]
+    rows = []
+    for proposal in sorted(proposals, key=lambda p: -p.score):
+        number = ids[proposal.frame, proposal.id]
+        y, x = np.nonzero(labels == number)
+        if not len(y):
+            continue  # wholly under better ones
+        box = [int(x.min()), int(y.min()), int(x.max()) + 1, int(y.max()) + 1]
+        score = round(float(proposal.score), 6)
+        rows.append({"frame": proposal.frame, "id": number, "score": score, "area": len(y), "box": box})
+    return labels, rows
+
+
+def propagate(
+    source: FrameSource,
+    out: Path,
+    masks: Mapping[int, Path],
+    *,
+    choice: ModelChoice,
+    context: CommandContext,
+    say: Say,
+    direction: str = "both",
+    overwrite: bool = False,
+) -> dict[str, Any]:
+    """Propagate given masks over the video: an indexed PNG per frame that is reached.
+
+    The ids of the masks stay. What was computed before a Ctrl-C or an error is kept, and said.
+
+    Args:
+        masks: frame index -> mask image.
+    """
+    from smtc_app.jobs.tasks import propagate_task
+
+    keyframes = read_keyframes(source, masks, say)
+    started_s = time.monotonic()
+    confidence: dict[int, list[float]] = {}
+    with _output(out, source, overwrite) as folder, _kept(DavisWriter(folder, source), say) as writer:
+
+        def on_frame(frame: Any) -> None:
+            if not writer.written:  # nothing is written before the model has shown that it works
+                _write_all(writer, keyframes)
+            for object_id, value in frame.confidence.items():
+                confidence.setdefault(int(object_id), []).append(float(value))
+            writer.write(frame.index, frame.labels)
+
+        context.on_partial = on_frame
+        summary = propagate_task(
+            context,
+            source,
+            keyframes,
+            direction=direction,
+            model=choice.model,
+            preset=choice.preset,
+            device=choice.device,
+        )
+        _write_all(writer, keyframes)
+    left_out = len(source) - len(writer.written)
+    if left_out:
+        say(f"{left_out} frames were not reached going {direction} and have no mask.")
+    return {
+        "objects": sorted({i for labels in keyframes.values() for i in object_ids(labels)}),
+        "keyframes": sorted(keyframes),
+        "confidence": {str(i): round(float(np.mean(v)), 4) for i, v in sorted(confidence.items())},
+        **_told(summary, out, len(writer.written), started_s, say),
+    }
+
+
+def read_keyframes(source: FrameSource, masks: Mapping[int, Path], say: Say) -> dict[int, np.ndarray]:
+    """The masks as label maps by frame; what had to be assumed or repaired is said.
+
+    Raises:
+        UserError: no such frame, an unfit mask, ids above 254, no object in any of them.
+    """
+    _check_frames(source, sorted(masks))
+    keyframes = {}
+    colours: dict[tuple[int, int, int], int] = {}
+    for frame, path in sorted(masks.items()):
+        labels, notes = read_mask(path, source.size, colours=colours, max_id=MAX_EXPORT_ID)
+        for note in notes:
+            say(note)
+        keyframes[frame] = labels
+    if not any(labels.any() for labels in keyframes.values()):
+        names = ", ".join(path.name for path in masks.values())
+        raise UserError(f"There is no object in {names}: every pixel is background.")
+    return keyframes
+
+
+def export(
+    project: Path, out: Path, *, context: CommandContext, say: Say, overwrite: bool = False
+) -> dict[str, Any]:
+    """Export a project's masks in DAVIS format, ids numbered from 1."""
+    _, source, document = _open_project(project, say)
+    with source:
+        return _export_document(source, document, out, context=context, say=say, overwrite=overwrite)
+
+
+def run(
+    project: Path,
+    out: Path,
+    *,
+    context: CommandContext,
+    say: Say,
+    model: str | None = None,
+    preset: str | None = None,
+    device: str = "auto",
+    overwrite: bool = False,
+) -> dict[str, Any]:
+    """Replay a project: propagate anew from its keyframes with its parameters, and export.
+
+    Labels that a person stands behind, locked frames and locked objects stay as they are; everything
+    propagated is computed again over the frames it covered (over the whole video where nothing was propagated
+    yet). The same project, model and machine give the same bytes.
+
+    Args:
+        model, preset: instead of the project's.
+    """
+    from smtc_app.core.commands import ApplyPropagation
+    from smtc_app.jobs.window_tasks import propagate_groups_task
+
+    info, source, document = _open_project(project, say)
+    with source:
+        _exportable(document)
+        groups = [
+            (ids, keyframes, "both", _recorded_span(document, ids, keyframes))
+            for ids, keyframes in document.propagation_groups()
+        ]
+        if not groups:
+            raise UserError(
+                f"{project.name} has no object on a keyframe: there is nothing to propagate from."
+            )
+        started_s = time.monotonic()
+        with _output(out, source, overwrite):
+
+            def on_frame(message: tuple[frozenset[int], Any]) -> None:
+                ids, frame = message
+                step = (frame.index, frame.labels, frame.confidence, tuple(frame.sources))
+                ApplyPropagation([step], objects=ids).do(document)
+
+            context.on_partial = on_frame
+            summary = propagate_groups_task(
+                context,
+                source,
+                groups,
+                model=model or info.parameters.get("model"),
+                preset=preset or info.parameters.get("preset") or "default",
+                device=device,
+            )
+            if info.model is not None and info.model.get("hash") not in (None, summary.model.hash):
+                say(
+                    f"The project was made with the model {info.model.get('name')}, not {summary.model.name}."
+                )
+            told = _export_document(source, document, out, context=context, say=say, overwrite=overwrite)
+    return {**told, **_told(summary, out, told["frames"], started_s, say)}
+
+
+def _recorded_span(
+    document: Document, ids: frozenset[int], keyframes: Mapping[int, np.ndarray]
+) -> tuple[int, int]:
+    """First and one past the last frame that the objects were propagated to, their keyframes included."""
+    frames = [f for f in range(document.frame_count) if any(document.sources(f, i) for i in ids)]
+    if not frames:
+        return 0, document.frame_count
+    return min([*frames, *keyframes]), max([*frames, *keyframes]) + 1
+
+
+def _open_project(project: Path, say: Say) -> tuple[ProjectInfo, FrameSource, Document]:
+    from smtc_app.io.project import load_project
+    from smtc_app.io.project_source import find_source
+
+    info, document = load_project(project)
+    for note in info.notes:
+        say(note)
+    found = find_source(info)
+    if found.note:
+        say(found.note)
+    return info, found.source, document
+
+
+def _exportable(document: Document) -> list[int]:
+    ids = sorted(document.objects)
+    if len(ids) > MAX_EXPORT_ID:
+        raise too_many_ids(len(ids))
+    return ids
+
+
+def _export_document(
+    source: FrameSource, document: Document, out: Path, *, context: CommandContext, say: Say, overwrite: bool
+) -> dict[str, Any]:
+    ids = _exportable(document)
+    export_davis(
+        out,
+        source,
+        document.labels,
+        ids=ids,
+        overwrite=overwrite,
+        progress=lambda done, total: context.progress(done, total, "writing masks"),
+    )
+    empty = document.frame_count - len(document.labelled_frames)
+    if empty:
+        say(f"{empty} of {document.frame_count} frames have no labels: their masks are all background.")
+    names = {str(new): document.objects[old].name for old, new in contiguous_ids(ids).items()}
+    return {"output": str(out), "frames": document.frame_count, "objects": names}
+
+
+@contextmanager
+def _output(out: Path, source: FrameSource, overwrite: bool) -> Iterator[Path]:
+    """The prepared output folder, taken away again when it was made here and nothing came into it."""
+    existed = out.exists()
+    folder = prepare_output(out, overwrite=overwrite, source=source)
+    try:
+        yield folder
+    except BaseException:
+        if not existed and not any(folder.iterdir()):
+            folder.rmdir()
+        raise
+
+
+@contextmanager
+def _kept(writer: DavisWriter, say: Say) -> Iterator[DavisWriter]:
+    """Whatever ends the run, the masks written so far are listed in `frames.csv`, and a person is told."""
+    try:
+        yield writer
+    except BaseException as error:
+        count = len(writer.written)
+        if count:
+            writer.finish()
+        if count or isinstance(error, Cancelled | KeyboardInterrupt):
+            say(f"The run ended early: the masks of {count} frames are in {writer.out}.")
+        raise
+    writer.finish()
+
+
+def _write_all(writer: DavisWriter, labels_by_frame: Mapping[int, np.ndarray]) -> None:
+    for index, labels in labels_by_frame.items():
+        if index not in writer.written:
+            writer.write(index, labels)
+
+
+def _told(summary: Any, out: Path, frames: int, started_s: float, say: Say) -> dict[str, Any]:
+    """The part of the result that all verbs share, from the task's `RunSummary`."""
+    if summary.message:
+        say(summary.message)
+    seconds = time.monotonic() - started_s
+    model = summary.model
+    return {
+        "output": str(out),
+        "frames": frames,
+        "seconds": round(seconds, 3),
+        "frames_per_second": round(frames / seconds, 3) if seconds > 0 else None,
+        "model": {"name": model.name, "hash": model.hash, "trained": model.trained},
+        "device": model.device,
+    }
