@@ -39,12 +39,13 @@ class FileStamp(NamedTuple):
     path: Path
     modified_ns: int
     size_bytes: int
+    inode: int
 
     @classmethod
     def of(cls, path: Path) -> FileStamp:
         """Raises OSError when the file is not there."""
         stat = os.stat(path)
-        return cls(path, stat.st_mtime_ns, stat.st_size)
+        return cls(path, stat.st_mtime_ns, stat.st_size, stat.st_ino)
 
     def holds(self) -> bool:
         """Whether the file is there and unchanged."""
@@ -60,10 +61,10 @@ class PackedMask:
     Two handles are the same mask if they are the same object; comparing contents means unpacking.
     """
 
-    __slots__ = ("__weakref__", "_backing", "_store", "saved")
+    __slots__ = ("__weakref__", "_backing", "saved", "store")
 
     def __init__(self, store: MaskStore, backing: object) -> None:
-        self._store = store
+        self.store = store
         self._backing = backing
         self.saved: FileStamp | None = None
         """The project's file that holds this very mask, as it was when written or read."""
@@ -76,11 +77,11 @@ class PackedMask:
 
     def labels(self) -> np.ndarray:
         """uint16 (H, W), read-only. Raises UserError when a file that held it is gone or damaged."""
-        return self._store.unpack(self)
+        return self.store.unpack(self)
 
     def data(self) -> bytes:
         """The bytes of `pack_labels`."""
-        return self._store.packed_bytes_of(self)
+        return self.store.packed_bytes_of(self)
 
     @property
     def file(self) -> Path | None:
@@ -88,7 +89,7 @@ class PackedMask:
         return self._backing.path if isinstance(self._backing, _File) else None
 
     def __del__(self) -> None:
-        self._store._forget(self._backing)
+        self.store._forget(self._backing)
 
 
 class _Memory:
