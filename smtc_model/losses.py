@@ -2,15 +2,18 @@
 
 Source: arXiv 2308.09951, sections 3.2 and 3.3; spelt out to the constants of the released code. Student and
 teacher see two independently augmented copies of the same clip, so that tokens correspond by position.
-Nothing propagates gradient into the teacher.
+Nothing propagates gradient into the teacher. Under autocast they are still computed in float32: transport
+divides by sums of exponentials.
 
 Letters: B clips, T frames, C channels, S semantics, P instances per semantic, h x w tokens, N = h * w.
 """
 
 from __future__ import annotations
 
+import functools
 import itertools
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -35,19 +38,28 @@ class Losses(NamedTuple):
     instance: Tensor
 
 
+def _in_full_precision(loss: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    def widened(value: Any) -> Any:
+        return value.float() if isinstance(value, Tensor) and value.is_floating_point() else value
+
+    @functools.wraps(loss)
+    def wrapped(*args: Any, **kwargs: Any) -> Tensor:
+        device = next(value.device for value in (*args, *kwargs.values()) if isinstance(value, Tensor))
+        with torch.autocast(device.type, enabled=False):
+            return loss(*map(widened, args), **{name: widened(value) for name, value in kwargs.items()})
+
+    return wrapped
+
+
 def smtc_losses(student: ClipOutput, teacher: ClipOutput) -> Losses:
-    """All losses of a batch of clips, without half precision. Raises ValueError for clips of one frame."""
-    with torch.autocast(student.keys.device.type, enabled=False):
-        return _smtc_losses(student, teacher)
-
-
-def _smtc_losses(student: ClipOutput, teacher: ClipOutput) -> Losses:
+    """All losses of a batch of clips. Raises ValueError for clips of one frame."""
     consistency = consistency_loss(student.semantic_logits, teacher.semantic_logits, teacher.keys)
     distinctness = distinctness_loss(student.semantic_logits)
     instance = instance_loss(student.embeddings, teacher.embeddings, student.valid, teacher.valid)
     return Losses(consistency + distinctness + instance, consistency, distinctness, instance)
 
 
+@_in_full_precision
 def consistency_loss(
     student_logits: Tensor,
     teacher_logits: Tensor,
@@ -87,6 +99,7 @@ def consistency_loss(
     return -(target * log_masks[:, i]).sum(dim=(2, 3)).mean()
 
 
+@_in_full_precision
 def distinctness_loss(student_logits: Tensor) -> Tensor:
     """Mean cosine between the maps of different semantics in a frame; student_logits (B,T,S,h,w)."""
     semantics = student_logits.shape[2]
@@ -98,6 +111,7 @@ def distinctness_loss(student_logits: Tensor) -> Tensor:
     return off_diagonal.mean() / (semantics * (semantics - 1))
 
 
+@_in_full_precision
 def instance_loss(
     student_embeddings: Tensor,
     teacher_embeddings: Tensor,

@@ -85,12 +85,21 @@ class SlotHead(nn.Module):
         iterations: int | None = None,
     ) -> ClipOutput:
         """keys (B,T,C,h,w) of consecutive frames -> ClipOutput. See :meth:`SMTC.group` for the arguments."""
-        config = self.config
-        clips, frames, channels, h, w = keys.shape
-        if channels != self.channels:
-            raise ValueError(f"keys have {channels} channels, the slot head was made for {self.channels}")
+        if keys.ndim != 5 or keys.shape[2] != self.channels:
+            raise ValueError(f"keys must have shape (B, T, {self.channels}, h, w), got {tuple(keys.shape)}")
         if iterations is None:
-            iterations = config.train_iterations if self.training else config.infer_iterations
+            iterations = self.config.train_iterations if self.training else self.config.infer_iterations
+        if noise is None:
+            noise = self._draw_noise(keys.shape[0] * keys.shape[1], generator)
+        dtype = self.slot_attention.slots_mu.dtype
+        before = None if before is None else before.to(dtype)
+        # Slots compete by small differences of logits and divide by small sums: no half precision here.
+        with torch.autocast(keys.device.type, enabled=False):
+            return self._group(keys.to(dtype), before, noise.to(keys.device, dtype), iterations)
+
+    def _group(self, keys: Tensor, before: Tensor | None, noise: Tensor, iterations: int) -> ClipOutput:
+        config = self.config
+        clips, frames, _, h, w = keys.shape
         correlation, fused = self.fuse(keys, before=before)
         inputs = fused.flatten(0, 1).flatten(2).transpose(1, 2)
         slot_keys, slot_values = self.slot_attention.project(inputs)
@@ -98,13 +107,11 @@ class SlotHead(nn.Module):
             slot_keys, slot_values, iterations=iterations
         )
         area = semantic_area(semantic_logits, config.area_threshold, official_compat=config.official_compat)
-        if noise is None:
-            noise = self._draw_noise(clips * frames, generator)
         instance_slots, instance_logits = self.slot_attention.instance(
             slot_keys,
             slot_values,
             area,
-            noise.to(keys),
+            noise,
             iterations=iterations,
             reparameterise=not config.official_compat,
         )
@@ -213,13 +220,7 @@ class SMTC(nn.Module):
         """
         if self.head is None:
             raise ValueError(f"model {self.name!r} has no slot head")
-        # Slots compete by small differences of logits and divide by small sums: no half precision here.
-        with torch.autocast(keys.device.type, enabled=False):
-            dtype = self.head.slot_attention.slots_mu.dtype
-            before = None if before is None else before.to(dtype)
-            return self.head(
-                keys.to(dtype), before=before, noise=noise, generator=generator, iterations=iterations
-            )
+        return self.head(keys, before=before, noise=noise, generator=generator, iterations=iterations)
 
     def forward_clip(
         self,

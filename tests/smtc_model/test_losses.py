@@ -149,6 +149,22 @@ def test_losses_reach_the_student_but_not_the_teacher():
     assert student.slot_attention.slots_sigma.grad.abs().max() > 0
 
 
+@pytest.mark.parametrize("loss", [consistency_loss, distinctness_loss, instance_loss])
+def test_losses_do_not_change_under_autocast(loss):
+    torch.manual_seed(0)
+    logits, keys = torch.randn(1, 3, 4, 5, 5), torch.randn(1, 3, 8, 5, 5)
+    embeddings = F.normalize(torch.randn(1, 3, 4, 2, 8), dim=-1)
+    everywhere = torch.ones(1, 3, 4, 2, dtype=torch.bool)
+    arguments = {
+        consistency_loss: (logits, logits, keys),
+        distinctness_loss: (logits,),
+        instance_loss: (embeddings, embeddings, everywhere, everywhere),
+    }[loss]
+    with torch.autocast("cpu", torch.bfloat16):
+        half = loss(*arguments)
+    assert torch.equal(half, loss(*arguments))
+
+
 def test_gradient_steps_lower_the_losses():
     torch.manual_seed(0)
     config = ModelConfig(num_semantics=4, num_instances=2, correlation_grid=4)
