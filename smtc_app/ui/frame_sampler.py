@@ -1,4 +1,5 @@
-"""The picture at the resolution of the screen: averaged when it is made smaller, whole pixels when larger.
+"""The picture at the resolution of the screen: averaged when it is made smaller, smooth when a little larger,
+whole pixels when they are large enough to be told apart.
 
 Shrinking by area average shows what the footage shows (no flicker of thin lines while zooming out) and is
 done once a frame and zoom, so that repainting a part afterwards is a copy.
@@ -10,6 +11,9 @@ import cv2
 import numpy as np
 
 from smtc_app.ui.view_transform import Region, ViewTransform, intersection
+
+SMOOTH_BELOW = 3.0
+"""From this many view pixels a frame pixel on, pixels are drawn as squares: masks are made of them."""
 
 
 class FrameSampler:
@@ -38,6 +42,8 @@ class FrameSampler:
         if view.scale < 1:
             shrunk = self._shrunk_to(covered[2] - covered[0], covered[3] - covered[1])
             target[:] = shrunk[y0 - covered[1] : y1 - covered[1], x0 - covered[0] : x1 - covered[0]]
+        elif 1 < view.scale < SMOOTH_BELOW:
+            target[:] = self._interpolated(view, part)
         else:
             width, height = self.size
             rows, columns = view.rows(y0, y1, height), view.columns(x0, x1, width)
@@ -47,6 +53,26 @@ class FrameSampler:
             wide = np.take(block, columns - first, axis=1, mode="clip")
             np.take(wide, rows - int(rows[0]), axis=0, out=target, mode="clip")
         return result
+
+    def _interpolated(self, view: ViewTransform, part: Region) -> np.ndarray:
+        x0, y0, x1, y1 = part
+        step = 1 / view.scale
+        # OpenCV's coordinates are those of pixel centres, hence the halves.
+        to_source = np.array(
+            [
+                [step, 0, (x0 + 0.5 - view.x) * step - 0.5],
+                [0, step, (y0 + 0.5 - view.y) * step - 0.5],
+            ]
+        )
+        channels = self._pixels.view(np.uint8).reshape(*self._pixels.shape, 4)
+        smooth = cv2.warpAffine(
+            channels,
+            to_source,
+            (x1 - x0, y1 - y0),
+            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+        return smooth.view(np.uint32)[..., 0]
 
     def _shrunk_to(self, width: int, height: int) -> np.ndarray:
         if self._shrunk is None or self._shrunk.shape != (height, width):

@@ -27,11 +27,12 @@ WHITE = np.uint32(0xFFFFFFFF)
 HALO = np.uint32(0x6E000000)
 GAP = np.uint32(0xB0000000)
 HALO_PX = 1
+CHOSEN_EXTRA_PX = 1
+"""The white outline of what is selected is this much thicker."""
 PROPOSAL_TINT, CHOSEN_TINT = 0.16, 0.42
-OUTLINED_TINT = 0.0
 SELECTED_EXTRA = 0.15
 """A selected object's fill is this much more opaque."""
-BRIGHTEST_CHANNEL = 235
+BRIGHTEST_CHANNEL, BRIGHTEST_GREY = 235, 175
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,8 @@ class Tables(NamedTuple):
     line: np.ndarray
     solid: np.ndarray
     """bool: the outline is a full line, else it is dashed."""
+    chosen: np.ndarray
+    """bool: selected, with a thicker outline."""
 
 
 @dataclass(frozen=True)
@@ -77,15 +80,15 @@ def label_tables(lut: np.ndarray, style: OverlayStyle, selected: Collection[int]
     rgba = np.tile(np.array(UNKNOWN_COLOUR, np.uint8), (LABELS, 1))
     rgba[: len(lut)] = lut
     rgba[0] = 0
-    opacity = np.full(LABELS, OUTLINED_TINT if style.outline else style.opacity, np.float32)
+    opacity = np.full(LABELS, 0.0 if style.outline else style.opacity, np.float32)
     chosen = [label for label in selected if 0 < label < LABELS]
-    if opacity[0] > 0 or style.outline:
+    if not style.outline:
         opacity[chosen] += SELECTED_EXTRA
     shown = (rgba[:, 3] > 0) & style.visible
     line = _packed(brightened(rgba[:, :3]), np.ones(LABELS, np.float32))
     line[chosen] = WHITE
     fill = _packed(rgba[:, :3], np.clip(opacity, 0, 1) * (rgba[:, 3] / np.float32(255)))
-    return Tables(shown, fill, line, np.ones(LABELS, bool))
+    return Tables(shown, fill, line, np.ones(LABELS, bool), _flags(chosen))
 
 
 def proposal_tables(proposals: Sequence[Proposal], chosen: Collection[int] = ()) -> Tables:
@@ -93,16 +96,14 @@ def proposal_tables(proposals: Sequence[Proposal], chosen: Collection[int] = ())
     rgb = np.zeros((LABELS, 3), np.uint8)
     tint = np.zeros(LABELS, np.float32)
     shown, solid = np.zeros(LABELS, bool), np.zeros(LABELS, bool)
-    line = np.zeros(LABELS, np.uint32)
     for number, proposal in enumerate(proposals, 1):
         rgb[number] = proposal.colour
         tint[number] = CHOSEN_TINT if proposal.id in chosen else PROPOSAL_TINT
         shown[number], solid[number] = True, proposal.accepted
-    line[:] = _packed(brightened(rgb), shown.astype(np.float32))
-    for number, proposal in enumerate(proposals, 1):
-        if proposal.id in chosen:
-            line[number] = WHITE
-    return Tables(shown, _packed(rgb, tint), line, solid)
+    numbers = [number for number, proposal in enumerate(proposals, 1) if proposal.id in chosen]
+    line = _packed(brightened(rgb), shown.astype(np.float32))
+    line[numbers] = WHITE
+    return Tables(shown, _packed(rgb, tint), line, solid, _flags(numbers))
 
 
 def proposal_map(proposals: Sequence[Proposal], shape: tuple[int, int]) -> np.ndarray:
@@ -119,11 +120,15 @@ def proposal_map(proposals: Sequence[Proposal], shape: tuple[int, int]) -> np.nd
 
 
 def brightened(rgb: np.ndarray) -> np.ndarray:
-    """The same hues, uint8 (n, 3), as bright as a line over footage has to be; black becomes grey."""
+    """The same hues, uint8 (n, 3), as bright as a line over footage has to be.
+
+    Greys stay darker, because white means selected; black becomes grey.
+    """
     brightest = rgb.max(axis=1, keepdims=True).astype(np.float32)
-    gain = np.maximum(1, BRIGHTEST_CHANNEL / np.maximum(brightest, 1))
-    lines = np.clip(rgb * gain, 0, 255).astype(np.uint8)
-    lines[brightest[:, 0] == 0] = 160
+    grey = brightest - rgb.min(axis=1, keepdims=True) < 40
+    target = np.where(grey, BRIGHTEST_GREY, np.maximum(brightest, BRIGHTEST_CHANNEL))
+    lines = (rgb * (target / np.maximum(brightest, 1))).astype(np.uint8)
+    lines[brightest[:, 0] == 0] = BRIGHTEST_GREY
     return lines
 
 
@@ -146,7 +151,7 @@ def sample_labels(labels: np.ndarray, view: ViewTransform, region: Region) -> np
 
 def margin_of(line_px: int) -> int:
     """View pixels around a region that its outlines depend on."""
-    return line_px + HALO_PX
+    return line_px + CHOSEN_EXTRA_PX + HALO_PX
 
 
 def render(
@@ -167,9 +172,13 @@ def render(
     flat, colours = here.ravel(), layer.ravel()
     covered = np.flatnonzero(flat)
     colours[covered] = tables.fill[flat[covered]]
-    halo = _edges(sampled, HALO_PX)[margin:-margin, margin:-margin] & (here == 0)
+    halo = _edges(sampled, HALO_PX, margin) & (here == 0)
     layer[halo] = HALO
-    edge = np.flatnonzero((_edges(sampled, line_px)[margin:-margin, margin:-margin] & (here > 0)).ravel())
+    inner = _edges(sampled, line_px, margin).ravel() & (flat > 0)
+    edge = np.flatnonzero(inner)
+    if tables.chosen.any():
+        wide = np.flatnonzero(_edges(sampled, line_px + CHOSEN_EXTRA_PX, margin).ravel() & (flat > 0))
+        edge = wide[inner[wide] | tables.chosen[flat[wide]]]
     numbers = flat[edge]
     line = tables.line[numbers]
     dashed = ~tables.solid[numbers]
@@ -205,10 +214,17 @@ def union(boxes: Iterable[Region | None]) -> Region | None:
     return min(x0), min(y0), max(x1), max(y1)
 
 
-def _edges(sampled: np.ndarray, reach_px: int) -> np.ndarray:
-    """bool: pixels with another label within `reach_px` (square neighbourhood)."""
+def _edges(sampled: np.ndarray, reach_px: int, margin: int) -> np.ndarray:
+    """bool, without the margin: pixels with another label within `reach_px` (square neighbourhood)."""
     kernel = np.ones((2 * reach_px + 1, 2 * reach_px + 1), np.uint8)
-    return cv2.dilate(sampled, kernel) != cv2.erode(sampled, kernel)
+    edges = cv2.dilate(sampled, kernel) != cv2.erode(sampled, kernel)
+    return edges[margin:-margin, margin:-margin]
+
+
+def _flags(labels: Sequence[int]) -> np.ndarray:
+    flags = np.zeros(LABELS, bool)
+    flags[list(labels)] = True
+    return flags
 
 
 def _packed(rgb: np.ndarray, alpha: np.ndarray) -> np.ndarray:

@@ -31,7 +31,9 @@ LANE_PX = 22
 LANE_GAP_PX = 4
 DIAMOND_PX = 4.5
 LABEL_SPACING_PX = 104
-LEAST_STRENGTH = 0.22
+LEAST_STRENGTH = 0.35
+SURE, DOUBTFUL = 0.65, 0.3
+"""Confidences from which a lane begins to redden, and at which it is red."""
 
 STATUS_TEXT: dict[FrameStatus, str] = {
     FrameStatus.ABSENT: "not on this frame",
@@ -51,6 +53,7 @@ class StatusColours:
     corrected: str
     proposed: str
     propagated: str
+    doubtful: str
     stale: str
     trough: str
     keyframe: str
@@ -61,7 +64,8 @@ STATUS_DARK = StatusColours(
     manual="#5b9bff",
     corrected="#3fc6d8",
     proposed="#b394ff",
-    propagated="#43bd82",
+    propagated="#3a9d70",
+    doubtful="#d8574d",
     stale="#e8a23a",
     trough="#14171d",
     keyframe="#f2f5fa",
@@ -71,7 +75,8 @@ STATUS_LIGHT = StatusColours(
     manual="#2a6fe0",
     corrected="#0f8ea3",
     proposed="#7d55d9",
-    propagated="#229a61",
+    propagated="#4fae82",
+    doubtful="#cf4238",
     stale="#d68a12",
     trough="#e4e8ee",
     keyframe="#1b2029",
@@ -87,16 +92,20 @@ def status_colours(colours: Colours) -> StatusColours:
 def lane_image(codes: np.ndarray, height: int, palette: StatusColours) -> np.ndarray:
     """uint32 0xFFRRGGBB (height, w) of a lane's codes per device column.
 
-    A propagated column is as high and as strong in colour as it is confident, over a faint ground; every
-    other status fills the lane. Stale columns are hatched.
+    A propagated column is as high and as strong in colour as it is confident, over a faint ground, and turns
+    red where it is doubtful; every other status fills the lane. Stale columns are hatched.
     """
     rank, confidence = decoded(codes)
     strong, faint = _rank_colours(palette)
+    doubtful = np.array(QColor(palette.doubtful).getRgb()[:3], np.float32)
     level = np.where(np.isnan(confidence), 1.0, confidence).astype(np.float32)
     level[(rank != PRIORITY[FrameStatus.PROPAGATED]) & (rank != PRIORITY[FrameStatus.STALE])] = 1
     strength = (LEAST_STRENGTH + (1 - LEAST_STRENGTH) * level)[:, None]
-    low = faint[rank].astype(np.float32)
-    colour = low + (strong[rank] - low) * strength
+    low = faint[rank]
+    doubt = np.clip((SURE - level) / (SURE - DOUBTFUL), 0, 1)[:, None]
+    full = strong[rank]
+    full = full + (doubtful - full) * doubt
+    colour = low + (full - low) * np.maximum(strength, doubt)
     from_bottom = (height - np.arange(height, dtype=np.float32) - 0.5)[:, None]
     filled = from_bottom <= (0.16 + 0.84 * level) * height
     stale = rank == PRIORITY[FrameStatus.STALE]
@@ -202,7 +211,7 @@ def paint_locked_frames(
 ) -> None:
     """Hatches over frames that nothing may change."""
     tint = QColor(colour)
-    tint.setAlpha(95)
+    tint.setAlpha(150)
     width = max(1.0, axis.px_per_frame)
     brush = QBrush(tint, Qt.BrushStyle.BDiagPattern)
     for frame in marked_columns(frames, axis, 1.0).tolist():

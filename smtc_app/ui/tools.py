@@ -20,6 +20,8 @@ MIN_RADIUS_PX, MAX_RADIUS_PX = 0.5, 500.0
 RADIUS_STEP = 1.15
 CLOSE_DISTANCE_PX = 9
 """A click this near to the first corner, in points of the screen, closes a polygon."""
+TRACE_SPACING_PX = 3
+"""Corners of a freehand line are this far apart, in points of the screen."""
 DRAG_DISTANCE_PX = 4
 """A press that moves further than this, in points of the screen, is a drag."""
 

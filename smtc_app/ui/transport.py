@@ -117,7 +117,7 @@ class TransportBar(QWidget):
         self.frame_box.setValue(0)
         self.frame_box.blockSignals(False)
         metrics = self.frame_box.fontMetrics()
-        self.frame_box.setFixedWidth(metrics.horizontalAdvance("0" * max(4, len(str(last)))) + 24)
+        self.frame_box.setFixedWidth(metrics.horizontalAdvance("0" * max(4, len(str(last)))) + 40)
         length = format_time(self._seconds_of(last) if count else 0.0)
         self.time_edit.setFixedWidth(metrics.horizontalAdvance("0" * max(7, len(length))) + 22)
         self.count_label.setText(f"of {last}" if count else "")
