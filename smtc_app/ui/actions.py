@@ -134,6 +134,17 @@ ACTIONS: tuple[ActionSpec, ...] = (
         separator=True,
     ),
     A(
+        "range_in",
+        "Begin Range Here",
+        "Begin the range that propagation and export work on",
+        "Go",
+        ("Ctrl+[",),
+        "range-in",
+        separator=True,
+    ),
+    A("range_out", "End Range Here", "End the range with this frame", "Go", ("Ctrl+]",), "range-out"),
+    A("range_clear", "No Range", "Work on the whole video", "Go", ("Ctrl+\\",), "range-clear"),
+    A(
         "tool_pick",
         "Pick",
         "Pick: click an object to select it, a proposal to accept or reject it",

@@ -26,7 +26,7 @@ from PySide6.QtWidgets import (
 )
 
 from smtc_app.ui.object_panel import ObjectRow
-from smtc_app.ui.theme import SPACING_PX, Theme
+from smtc_app.ui.theme import SPACING_PX, SPIN_TEXT_MARGINS_PX, Theme
 
 LARGEST_PNG_ID = 254
 
@@ -81,6 +81,7 @@ class ExportDialog(QDialog):
         self._first, self._last = QSpinBox(), QSpinBox()
         for spin in (self._first, self._last):
             spin.setRange(0, max(0, frame_count - 1))
+            spin.lineEdit().setTextMargins(*SPIN_TEXT_MARGINS_PX)
         self._last.setValue(max(0, frame_count - 1))
         self._custom = QWidget()
         custom = QHBoxLayout(self._custom)

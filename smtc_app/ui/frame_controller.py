@@ -15,10 +15,9 @@ from typing import Any
 import numpy as np
 from PySide6.QtCore import QObject, Qt, QTimer, Signal, Slot
 
-logger = logging.getLogger(__name__)
+from smtc_app.ui.playback import PlaybackClock
 
-LATE_S = 0.25
-"""Further behind than this, playing starts its clock anew instead of hurrying."""
+logger = logging.getLogger(__name__)
 
 
 class FrameController(QObject):
@@ -46,9 +45,8 @@ class FrameController(QObject):
         self._wanted = 0
         self._shown = -1
         self._playing = False
-        self._clock_s = 0.0
-        self._clock_frame = 0
-        self.speed = 1.0
+        self._clock: PlaybackClock | None = None
+        self._speed = 1.0
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setTimerType(Qt.TimerType.PreciseTimer)
@@ -82,14 +80,16 @@ class FrameController(QObject):
         self._generation += 1
         generation = self._generation
         self._source = source
+        self._clock = PlaybackClock(len(source), source.timestamp)
+        self._clock.set_speed(self._speed, 0, time.monotonic())
         self._shown = -1
 
         # Both run in the decoder's thread: emitting is all they may do.
         def on_frame(index: int, frame: np.ndarray) -> None:
             self._decoded.emit((generation, index, frame))
 
-        def on_error(index: int, error: Exception) -> None:
-            self._undecodable.emit((generation, index, str(error)))
+        def on_error(index: int, sentence: str) -> None:
+            self._undecodable.emit((generation, index, sentence))
 
         self._cache = self._make_cache(source, on_frame=on_frame, on_error=on_error)
         self._wanted = -1
@@ -112,7 +112,7 @@ class FrameController(QObject):
             return
         self._wanted = index
         if self._playing:
-            self._restart_clock(index)
+            self._clock.start(index, time.monotonic())
         self.requested.emit(index)
         self._fetch(index)
 
@@ -128,7 +128,7 @@ class FrameController(QObject):
             if self._wanted >= self.count - 1:
                 self.go_to(0)
             self._playing = True
-            self._restart_clock(self._wanted)
+            self._clock.start(self._wanted, time.monotonic())
             self.playing_changed.emit(True)
             self._schedule()
 
@@ -138,6 +138,12 @@ class FrameController(QObject):
             self._playing = False
             self._timer.stop()
             self.playing_changed.emit(False)
+
+    def set_speed(self, speed: float) -> None:
+        """How many seconds of footage pass in a second."""
+        self._speed = speed
+        if self._clock is not None:
+            self._clock.set_speed(speed, max(0, self._wanted), time.monotonic())
 
     def _fetch(self, index: int) -> None:
         frame = self._cache.get(index)
@@ -154,21 +160,14 @@ class FrameController(QObject):
         if self._playing:
             self._schedule()
 
-    def _restart_clock(self, index: int) -> None:
-        self._clock_s, self._clock_frame = time.monotonic(), index
-
     def _schedule(self) -> None:
         if self._shown != self._wanted:
             return
-        following = self._wanted + 1
-        if following >= self.count:
+        following = self._clock.following(self._wanted)
+        if following is None:
             self.pause()
-            return
-        ahead_s = self._source.timestamp(following) - self._source.timestamp(self._clock_frame)
-        wait_s = self._clock_s + ahead_s / self.speed - time.monotonic()
-        if wait_s < -LATE_S:
-            self._restart_clock(following)
-        self._timer.start(max(0, round(wait_s * 1000)))
+        else:
+            self._timer.start(round(self._clock.wait_s(following, time.monotonic()) * 1000))
 
     @Slot()
     def _on_due(self) -> None:

@@ -8,22 +8,15 @@ stays crisp on any screen. To add one, put `<name>.svg` into the folder.
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path
 
 from PySide6.QtCore import QByteArray, QRectF, Qt
 from PySide6.QtGui import QColor, QIcon, QPainter, QPixmap
 from PySide6.QtSvg import QSvgRenderer
 
+from smtc_app.assets import assets_folder
+
 SIZES_PX = (16, 20)
 DEVICE_PIXEL_RATIOS = (1, 2)
-
-
-@cache
-def assets_folder() -> Path:
-    """The folder of icons and demo clip, in the installed package or beside it in a source checkout."""
-    package = Path(__file__).resolve().parents[1]
-    installed = package / "assets"
-    return installed if (installed / "icons").is_dir() else package.parent / "assets"
 
 
 @cache

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QEvent, QObject, QSize, Qt, Signal, Slot
@@ -38,9 +39,13 @@ from smtc_app.ui.proposal_panel import ProposalPanel
 from smtc_app.ui.status_labels import DeviceLabel, StatusLabels
 from smtc_app.ui.theme import SPACING_PX, Theme
 from smtc_app.ui.timeline import Timeline
+from smtc_app.ui.transport import TransportBar
 
 PANEL_WIDTH_PX = 312
-TIMELINE_HEIGHT_PX = 168
+LARGEST_START_PX = (1600, 1000)
+FRAME_PX = 32
+"""Room for the title bar, which the available size of the screen does not leave out."""
+TIMELINE_HEIGHT_PX = 208
 LARGEST_BRUSH_PX = 200
 
 _TEXT_FIELDS = (QLineEdit, QAbstractSpinBox, QComboBox, QPlainTextEdit)
@@ -79,6 +84,7 @@ class MainWindow(QMainWindow):
         self.actions_table = actions or ActionTable(self)
         self.canvas = Canvas()
         self.timeline = Timeline()
+        self.transport = TransportBar(self.actions_table)
         self.banner = Banner()
         self.empty_state = EmptyState()
         self.object_panel = ObjectPanel(self.actions_table)
@@ -102,7 +108,10 @@ class MainWindow(QMainWindow):
         QApplication.instance().installEventFilter(self._key_guard)
         Theme.current().changed.connect(self._on_theme_changed)
         self.set_open(False)
-        self.resize(1280, 800)
+        room = self.screen().availableSize()
+        self.resize(
+            min(LARGEST_START_PX[0], room.width()), min(LARGEST_START_PX[1], room.height() - FRAME_PX)
+        )
 
     def set_open(self, is_open: bool) -> None:
         """Show the workplace, or the empty state with nothing around it that could not be used anyway."""
@@ -113,6 +122,13 @@ class MainWindow(QMainWindow):
             self.canvas.setFocus()
         else:
             self.hint.hide()
+
+    def set_recent(self, paths: Sequence[str], open_path: Callable[[str], object]) -> None:
+        """Fill the menu of recent videos and projects."""
+        self.recent_menu.clear()
+        self.recent_menu.setEnabled(bool(paths))
+        for path in paths:
+            self.recent_menu.addAction(path).triggered.connect(partial(_call_with, open_path, path))
 
     def set_title(self, name: str, modified: bool) -> None:
         """`clip.smtc* – smtc-app`."""
@@ -195,10 +211,11 @@ class MainWindow(QMainWindow):
         self._bottom = QWidget()
         self._bottom.setObjectName("panel")
         self._bottom.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
-        self.bottom_layout = QVBoxLayout(self._bottom)
-        self.bottom_layout.setContentsMargins(0, 0, 0, 0)
-        self.bottom_layout.setSpacing(0)
-        self.bottom_layout.addWidget(self.timeline, 1)
+        bottom_layout = QVBoxLayout(self._bottom)
+        bottom_layout.setContentsMargins(0, 0, 0, 0)
+        bottom_layout.setSpacing(0)
+        bottom_layout.addWidget(self.transport)
+        bottom_layout.addWidget(self.timeline, 1)
         self.left_splitter = QSplitter(Qt.Orientation.Vertical)
         self.left_splitter.addWidget(top)
         self.left_splitter.addWidget(self._bottom)
@@ -251,6 +268,10 @@ class MainWindow(QMainWindow):
     @Slot(object)
     def _on_theme_changed(self, _colours: object) -> None:
         self.actions_table.update_icons()
+
+
+def _call_with(open_path: Callable[[str], object], path: str, _checked: bool = False) -> None:
+    open_path(path)
 
 
 def _slider(text: str, low: int, high: int, tooltip: str) -> tuple[QSlider, QWidget]:

@@ -20,10 +20,14 @@ from smtc_app.ui.main_window import MainWindow
 from smtc_app.ui.object_panel import ObjectRow
 from smtc_app.ui.proposal_panel import ProposalRow, make_thumbnail
 from smtc_app.ui.session import Session
+from smtc_app.ui.thumbnails import ThumbnailLoader
+from smtc_app.ui.timeline_model import LaneModel
 
 logger = logging.getLogger(__name__)
 
 REFRESH_MS = 60
+WORST_QUEUE = 20
+"""How many of the least sure frames are gone through before it starts again."""
 ALWAYS_ENABLED = frozenset(
     {
         "open",
@@ -92,6 +96,9 @@ class Presenter(QObject):
         self._timer.timeout.connect(self._refresh)
         self.busy = False
         self.proposing = False
+        self._thumbnails: ThumbnailLoader | None = None
+        self._lanes: set[int] = set()
+        """Objects whose lanes are out of date."""
         session.opened.connect(self._on_opened)
         session.closed.connect(self._on_closed)
         session.document_changed.connect(self._on_document_changed)
@@ -109,8 +116,13 @@ class Presenter(QObject):
         window = self._window
         count = len(source)
         window.status_labels.set_source(count, source.timestamp(count - 1), source.size)
-        window.timeline.set_frame_count(count, source.fps)
+        window.timeline.set_frame_count(count, source.fps, source.timestamp)
+        window.transport.set_frame_count(count, source.fps, source.timestamp)
+        self._lanes.clear()
         window.set_open(True)
+        self._thumbnails = ThumbnailLoader(source.reopen)
+        window.timeline.set_thumbnail_provider(self._thumbnails)
+        self._lanes.update(session.document.objects)
         self.invalidate("objects", "lanes", "keyframes", "proposals")
         self._refresh()
         self._on_history_changed()
@@ -119,6 +131,10 @@ class Presenter(QObject):
     def _on_closed(self, _nothing: object) -> None:
         self._timer.stop()
         self._stale.clear()
+        if self._thumbnails is not None:
+            self._window.timeline.set_thumbnail_provider(None)
+            self._thumbnails.close()
+            self._thumbnails = None
         window = self._window
         window.set_open(False)
         window.status_labels.clear()
@@ -130,6 +146,7 @@ class Presenter(QObject):
     @Slot(object)
     def _on_frame_requested(self, index: int) -> None:
         self._window.timeline.set_current(index)
+        self._window.transport.set_current(index)
         source = self._session.source
         self._window.status_labels.set_frame(index, len(source), source.timestamp(index))
 
@@ -149,11 +166,14 @@ class Presenter(QObject):
         if change.kind == "labels":
             if here:
                 self._window.canvas.set_labels(session.document.labels(session.frame))
-            self.invalidate("objects", "lanes")
+            self.invalidate("objects")
         elif change.kind == "status":
+            self._lanes.update(change.objects)
             self.invalidate("lanes")
         elif change.kind == "objects":
             self._show_colours()
+            self.show_active()
+            self._lanes.update(change.objects)
             self.invalidate("objects", "lanes")
         elif change.kind == "proposals":
             if here:
@@ -176,7 +196,9 @@ class Presenter(QObject):
         if document is None:
             return
         active = session.active if session.active is not None else document.free_object_id()
-        canvas.set_active(active, document.objects[active].colour if active in document.objects else None)
+        colour = document.objects[active].colour if active in document.objects else None
+        canvas.set_active(active, colour, locked_ids=document.locked_objects)
+        canvas.set_selected(session.selection)
         self._window.timeline.set_selected(session.selection)
 
     def set_solo(self, on: bool) -> None:
@@ -236,7 +258,19 @@ class Presenter(QObject):
         self.update_actions()
 
     def _show_lanes(self) -> None:
-        raise RuntimeError("wired below")
+        document, timeline = self._session.document, self._window.timeline
+        timeline.set_lanes(
+            [
+                LaneModel(info.id, info.name, tuple(info.colour), info.visible, info.locked)
+                for info in document.objects.values()
+            ]
+        )
+        changed = self._lanes & set(document.objects)
+        self._lanes.clear()
+        for object_id in changed:
+            timeline.set_lane_states(object_id, document.status_array(object_id))
+            timeline.set_confidence(object_id, document.confidence_array(object_id))
+        timeline.set_selected(self._session.selection)
 
     def _show_keyframes(self) -> None:
         document, timeline = self._session.document, self._window.timeline
@@ -286,10 +320,38 @@ class Presenter(QObject):
         actions["lock_frame"].setChecked(document is not None and document.is_locked(session.frame))
         actions["solo"].setChecked(session.solo)
 
-    def describe(self, x: int, y: int) -> str:
-        """What is under a pixel: the object's number, name and how its label came about."""
+    def proposal_at(self, x: int, y: int) -> int | None:
+        """The best proposal of this frame that covers a pixel."""
         document = self._session.document
-        object_id = int(document.labels(self._session.frame)[y, x])
+        found = [p for p in document.proposals(self._session.frame) if p.mask[y, x]]
+        return max(found, key=lambda p: p.score).id if found else None
+
+    def next_worst(self, frame: int) -> tuple[int, int, float] | None:
+        """(frame, object, confidence) of the least sure propagated label, or of the next one after `frame`.
+
+        From anywhere the worst frame comes first; asked again on it, the one that is worse than all but that.
+        """
+        document = self._session.document
+        worst: list[tuple[float, int, int]] = []
+        for object_id in document.objects:
+            confidence = document.confidence_array(object_id)
+            unsure = document.status_array(object_id) == FrameStatus.PROPAGATED
+            for index in np.flatnonzero(unsure & ~np.isnan(confidence)):
+                worst.append((float(confidence[index]), int(index), object_id))
+        if not worst:
+            return None
+        best_of_frame: dict[int, tuple[float, int, int]] = {}
+        for entry in worst:
+            best_of_frame[entry[1]] = min(best_of_frame.get(entry[1], entry), entry)
+        queue = sorted(best_of_frame.values())
+        frames = [entry[1] for entry in queue]
+        position = (frames.index(frame) + 1) % len(queue) if frame in frames[:WORST_QUEUE] else 0
+        confidence, index, object_id = queue[position % min(WORST_QUEUE, len(queue))]
+        return index, object_id, confidence
+
+    def describe(self, object_id: int) -> str:
+        """An object's number, name and how its label on this frame came about."""
+        document = self._session.document
         info = document.objects.get(object_id)
         if info is None:
             return ""

@@ -17,7 +17,7 @@ from PySide6.QtWidgets import QDialog, QFileDialog, QMessageBox, QWidget
 from smtc_app.jobs.runner import Job, JobRunner
 from smtc_app.ui.dialogs_export import ExportDialog, ExportRequest
 from smtc_app.ui.object_panel import ObjectRow
-from smtc_app.ui.services import Opened, Services
+from smtc_app.ui.services import Opened, Services, SourceMissing
 from smtc_app.ui.session import Session
 
 logger = logging.getLogger(__name__)
@@ -31,6 +31,7 @@ class ProjectController(QObject):
     """Signals:
     told: (sentence, button caption, slot) about something that went well.
     warned, failed: a sentence.
+    failed_with_button: like `told`, about something that went wrong and can be put right.
     opening: the path that is being opened, or None when that has ended.
     opened: the path, for the list of recent ones.
     """
@@ -38,6 +39,7 @@ class ProjectController(QObject):
     told = Signal(object)
     warned = Signal(object)
     failed = Signal(object)
+    failed_with_button = Signal(object)
     opening = Signal(object)
     opened = Signal(object)
 
@@ -51,7 +53,8 @@ class ProjectController(QObject):
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
-        self._session, self._runner, self._services, self._window = session, runner, services, window
+        self._session, self._runner, self._window = session, runner, window
+        self.services = services
         self._opening: Job | None = None
         self._saving: Job | None = None
         self.before_close: Callable[[], None] = lambda: None
@@ -87,7 +90,7 @@ class ProjectController(QObject):
 
     def open_demo(self) -> None:
         """Open the clip that comes with the application."""
-        self.open(str(self._services.demo_clip()), demo=True)
+        self.open(str(self.services.demo_clip()), demo=True)
 
     def open(self, path: str, *, demo: bool = False) -> None:
         """Open a video, a folder or a project; what is open stays until the new one could be read."""
@@ -100,17 +103,22 @@ class ProjectController(QObject):
 
         self._with_saved_work(go)
 
-    def _open_now(self, path: Path, demo: bool) -> None:
+    def _open_now(self, path: Path, demo: bool, footage: Path | None = None) -> None:
         if self._opening is not None:
             self._opening.cancel()
 
-        def on_done(result: Opened) -> None:
-            if job is self._opening:
+        def on_done(result: Opened | SourceMissing) -> None:
+            current = job is self._opening
+            if current:
+                self._end_opening()
+            if isinstance(result, SourceMissing):
+                if current:
+                    self._tell_source_missing(path, result.sentence)
+            elif current:
                 self._on_opened(path, result)
             else:
                 # Another path has been asked for in between.
-                result.source.close()
-                result.document.close()
+                _drop(result)
 
         def on_error(sentence: str) -> None:
             if job is self._opening:
@@ -118,20 +126,35 @@ class ProjectController(QObject):
                 self.failed.emit(sentence)
 
         job = self._opening = self._runner.submit(
-            f"Opening {path.name}", self._services.open_task, path, demo, on_done=on_done, on_error=on_error
+            f"Opening {path.name}",
+            self.services.open_task,
+            path,
+            demo,
+            footage,
+            on_done=on_done,
+            on_error=on_error,
         )
         self.opening.emit(str(path))
 
     def _on_opened(self, path: Path, result: Opened) -> None:
-        self._end_opening()
         self.close_now()
-        self._session.open(result.source, result.document, project=result.project, demo=result.demo)
+        self._session.set_project(result.project, result.release)
+        self._session.open(result.source, result.document, demo=result.demo)
         if result.recovered and self._session.undo is not None:
             self._session.undo.mark_unsaved()
         if not result.demo:
             self.opened.emit(str(result.project or path))
         if result.notes:
             self.warned.emit(" ".join(result.notes))
+
+    def _tell_source_missing(self, path: Path, sentence: str) -> None:
+        def choose() -> None:
+            title, filters = f"Where is the video of {path.name}?", f"{VIDEO_FILTER};;{IMAGE_FILTER}"
+            chosen, _ = QFileDialog.getOpenFileName(self._window, title, str(path.parent), filters)
+            if chosen:
+                self._open_now(path, False, Path(chosen))
+
+        self.failed_with_button.emit((sentence, "Choose…", choose))
 
     def _end_opening(self) -> None:
         self._opening = None
@@ -185,11 +208,14 @@ class ProjectController(QObject):
             return
         revision = document.revision
 
-        def on_done(_result: Any) -> None:
+        def on_done(result: tuple[Path, Callable[[], None] | None]) -> None:
             self._saving = None
+            folder, release = result
             if document is not session.document:
+                if release is not None:
+                    release()
                 return
-            session.project = path
+            session.set_project(folder, release or session.release_project)
             if document.revision == revision:
                 session.undo.mark_clean()
             session.history_changed.emit(None)
@@ -205,9 +231,9 @@ class ProjectController(QObject):
 
         self._saving = self._runner.submit(
             f"Saving {path.name}",
-            self._services.save_task,
+            self.services.save_task,
             path,
-            document,
+            document.snapshot(),
             session.source,
             self.parameters(),
             on_done=on_done,
@@ -238,7 +264,7 @@ class ProjectController(QObject):
 
         self._runner.submit(
             f"Reading {Path(path).name}",
-            self._services.import_mask_task,
+            self.services.import_mask_task,
             path,
             session.document.size,
             on_done=on_done,
@@ -272,18 +298,23 @@ class ProjectController(QObject):
         """Write masks as asked, in the worker, from a frozen copy of the document."""
         session = self._session
 
-        def on_done(sentence: str) -> None:
+        def on_done(count: int) -> None:
             def show() -> None:
                 QDesktopServices.openUrl(QUrl.fromLocalFile(str(request.folder)))
 
+            masks = "1 mask" if count == 1 else f"{count} masks"
+            sentence = f"Wrote {masks} and frames.csv to {request.folder}; every mask was read back equal."
             self.told.emit((sentence, "Open Folder", show))
 
         self._runner.submit(
             f"Exporting to {request.folder.name}",
-            self._services.export_task,
+            self.services.export_task,
             session.source,
             session.document.snapshot(),
-            request,
+            request.folder,
+            frames=(request.first, request.stop),
+            objects=request.objects,
+            overwrite=request.overwrite,
             on_done=on_done,
             on_error=self.failed.emit,
             on_cancelled=self._on_export_cancelled,
@@ -331,3 +362,11 @@ class ProjectController(QObject):
         if session.is_open and not session.demo:
             return (session.project or Path(session.source.path)).parent
         return Path.home()
+
+
+def _drop(result: Opened) -> None:
+    """Let go of something that was opened and is not wanted any more."""
+    if result.release is not None:
+        result.release()
+    result.source.close()
+    result.document.close()

@@ -69,6 +69,8 @@ class PropagationController(QObject):
         self._session, self._runner, self._services = session, runner, services
         self._job: Job | None = None
         self.model_settings: Callable[[], dict[str, Any]] = dict
+        self.range: tuple[int, int] | None = None
+        """Frames to compute at most, (first, one past the last); None: no bound."""
 
     @property
     def busy(self) -> bool:
@@ -123,13 +125,13 @@ class PropagationController(QObject):
             return None
         planned = []
         for ids, keyframes in found:
-            span = plan_span(direction, session.frame, tuple(sorted(keyframes)), document.frame_count)
-            if span is None:
+            reach = plan_span(direction, session.frame, tuple(sorted(keyframes)), document.frame_count)
+            if reach is None:
                 continue
+            first, stop = self.range or reach
+            span = max(reach[0], first), min(reach[1], stop)
             # A pass in one direction must not look at keyframes on the other side of its start.
-            used = {
-                k: labels for k, labels in keyframes.items() if direction == "both" or span[0] <= k < span[1]
-            }
+            used = {frame: labels for frame, labels in keyframes.items() if reach[0] <= frame < reach[1]}
             if any(frame not in used for frame in range(*span)):
                 planned.append((ids, used, direction, span))
         if not planned:

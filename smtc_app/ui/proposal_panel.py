@@ -39,7 +39,7 @@ from PySide6.QtWidgets import (
 )
 
 from smtc_app.ui.actions import ActionTable
-from smtc_app.ui.theme import MARGIN_PX, SPACING_PX, Theme
+from smtc_app.ui.theme import MARGIN_PX, SPACING_PX, SPIN_TEXT_MARGINS_PX, Theme
 
 ROW_ROLE = Qt.ItemDataRole.UserRole
 THUMBNAIL_PX = (84, 52)
@@ -253,6 +253,7 @@ class ProposalPanel(QWidget):
         self.most.setValue(10)
         self.most.setToolTip("Most proposals on a frame")
         self.most.setFixedWidth(62)
+        self.most.lineEdit().setTextMargins(*SPIN_TEXT_MARGINS_PX)
         self.granularity = QSlider(Qt.Orientation.Horizontal)
         self.granularity.setRange(0, GRANULARITY_STEPS)
         self.granularity.setValue(GRANULARITY_STEPS // 2)
@@ -322,6 +323,10 @@ class ProposalPanel(QWidget):
     def settings(self) -> tuple[int, float]:
         """Most proposals on a frame and granularity in [0,1]."""
         return self.most.value(), self.granularity.value() / GRANULARITY_STEPS
+
+    def set_granularity(self, granularity: float) -> None:
+        """Move the slider to a granularity in [0,1]."""
+        self.granularity.setValue(round(granularity * GRANULARITY_STEPS))
 
     def set_rows(self, rows: Sequence[ProposalRow], *, busy: bool = False) -> None:
         """Show these proposals, or say how to get some, or that they are being computed."""

@@ -5,8 +5,8 @@ The user interface imports neither io nor tasks; tests hand in small fakes inste
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ class Opened:
     """What opening a path gave: footage and document, and what the person should know about it.
 
     `project` is None for bare footage. `recovered` says that the document holds work that was never saved.
+    `parameters` are what was saved with the project. `release` gives up the right to write into its folder.
     """
 
     source: Any
@@ -26,18 +27,27 @@ class Opened:
     notes: tuple[str, ...] = ()
     recovered: bool = False
     demo: bool = False
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    release: Callable[[], None] | None = None
+
+
+@dataclass(frozen=True)
+class SourceMissing:
+    """A project whose footage was not found; `sentence` says so, the person can show where it is."""
+
+    sentence: str
 
 
 @dataclass(frozen=True)
 class Services:
     """Functions only. Tasks are `task(ctx, ...)` and run in a worker thread; the rest must return at once."""
 
-    open_task: Callable[..., Opened]
-    """(ctx, path, demo) -> Opened"""
-    save_task: Callable[..., Path]
-    """(ctx, path, document, source, parameters) -> path"""
-    export_task: Callable[..., str]
-    """(ctx, source, document, request) -> one sentence that says what was written and checked"""
+    open_task: Callable[..., Opened | SourceMissing]
+    """(ctx, path, demo, footage) -> Opened; `footage`: where the person says that a project's video is"""
+    save_task: Callable[..., tuple[Path, Callable[[], None] | None]]
+    """(ctx, path, state, source, parameters) -> the folder, and what releases it if it was not held before"""
+    export_task: Callable[..., int]
+    """(ctx, source, state, folder, frames, objects, overwrite) -> number of masks written and read back"""
     import_mask_task: Callable[..., tuple[Any, Sequence[str]]]
     """(ctx, path, (width, height)) -> labels, notes"""
     propose_task: Callable[..., Any]

@@ -51,6 +51,8 @@ class Session(QObject):
         self.undo: UndoStack | None = None
         self.project: Path | None = None
         self.demo = False
+        self.release_project: Callable[[], None] | None = None
+        """Gives up the right to write into the project's folder."""
         self.frame = 0
         """Index of the frame that the canvas shows."""
         self.pixels: np.ndarray | None = None
@@ -80,11 +82,9 @@ class Session(QObject):
         """The object that brush, fill and polygon paint."""
         return self._selection[0] if self._selection else None
 
-    def open(
-        self, source: Any, document: Document, *, project: Path | None = None, demo: bool = False
-    ) -> None:
+    def open(self, source: Any, document: Document, *, demo: bool = False) -> None:
         """Take over footage and document; the caller has closed what was open before."""
-        self.source, self.document, self.project, self.demo = source, document, project, demo
+        self.source, self.document, self.demo = source, document, demo
         self.undo = UndoStack(document, limit_bytes=self._undo_limit_bytes)
         self.frame, self.pixels = 0, None
         self.solo = False
@@ -100,13 +100,20 @@ class Session(QObject):
             self._unsubscribe()
             self._unsubscribe = None
         source, document = self.source, self.document
-        self.source = self.document = self.undo = self.project = self.pixels = None
+        self.source = self.document = self.undo = self.pixels = None
         self._selection, self.frame, self.solo, self.demo = (), 0, False, False
+        self.set_project(None, None)
         self.closed.emit(None)
         if source is not None:
             source.close()
         if document is not None:
             document.close()
+
+    def set_project(self, project: Path | None, release: Callable[[], None] | None) -> None:
+        """The folder this is saved in from now on, and what gives it up; the one before is given up."""
+        if self.release_project is not None and release is not self.release_project:
+            self.release_project()
+        self.project, self.release_project = project, release
 
     def push(self, command: Command) -> bool:
         """Do a command; a refusal is told and nothing is changed."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from smtc_app.ui.icons import assets_folder
+from smtc_app.assets import assets_folder
 
 if TYPE_CHECKING:
     from smtc_app.ui.theme import Colours
@@ -16,6 +16,7 @@ def style_sheet(c: Colours) -> str:
     return f"""
 * {{ outline: none; }}
 QMainWindow, QDialog {{ background: {c.window}; }}
+QDialog {{ border: 1px solid {c.border}; }}
 QToolTip {{ background: {c.raised}; color: {c.text}; border: 1px solid {c.border}; padding: 4px 6px; }}
 QMenuBar {{ background: {c.window}; border-bottom: 1px solid {c.border}; padding: 1px 4px; }}
 QMenuBar::item {{ padding: 4px 9px; border-radius: 4px; background: transparent; }}
@@ -68,8 +69,11 @@ QComboBox::down-arrow, QSpinBox::down-arrow, QDoubleSpinBox::down-arrow {{
 QSpinBox::up-arrow, QDoubleSpinBox::up-arrow {{
     image: url({folder}/chevron-up.svg); width: 10px; height: 10px;
 }}
-QSpinBox::up-button, QSpinBox::down-button, QDoubleSpinBox::up-button, QDoubleSpinBox::down-button {{
+QSpinBox[buttonSymbols="0"]::up-button, QSpinBox[buttonSymbols="0"]::down-button {{
     border: none; background: transparent; width: 18px;
+}}
+QSpinBox[buttonSymbols="2"]::up-button, QSpinBox[buttonSymbols="2"]::down-button {{
+    width: 0; border: none; subcontrol-origin: border;
 }}
 QSpinBox::up-button:hover, QSpinBox::down-button:hover {{ background: {c.hover}; border-radius: 3px; }}
 QComboBox QAbstractItemView {{ background: {c.raised}; border: 1px solid {c.border}; }}

@@ -30,7 +30,7 @@ from smtc_app.ui.theme import Theme
 logger = logging.getLogger(__name__)
 
 OPACITY_STEP = 10
-RECENT_KEPT = 10
+ZOOM_STEP = 1.25
 TOOLS = ("pick", "brush", "eraser", "fill", "polygon", "lasso")
 
 
@@ -78,8 +78,8 @@ class WindowController(QObject):
             "redo": partial(self._session.step_history, True),
             "select_all": self._select_all,
             "deselect": partial(self._session.select, ()),
-            "zoom_in": window.canvas.zoom_in,
-            "zoom_out": window.canvas.zoom_out,
+            "zoom_in": partial(window.canvas.zoom_by, ZOOM_STEP),
+            "zoom_out": partial(window.canvas.zoom_by, 1 / ZOOM_STEP),
             "fit": window.canvas.fit,
             "actual_size": window.canvas.actual_size,
             "opacity_up": partial(self._change_opacity, OPACITY_STEP),
@@ -95,6 +95,9 @@ class WindowController(QObject):
             "last_frame": self._go_to_last,
             "go_to_frame": self._ask_frame,
             "next_worst": self._go_to_worst,
+            "range_in": partial(self.set_range, "in"),
+            "range_out": partial(self.set_range, "out"),
+            "range_clear": partial(self.set_range, "clear"),
             "brush_larger": partial(window.canvas.step_brush_radius, 1),
             "brush_smaller": partial(window.canvas.step_brush_radius, -1),
             "propose": self._propose,
@@ -148,7 +151,13 @@ class WindowController(QObject):
         canvas.clicked.connect(self._on_canvas_clicked)
         canvas.hovered.connect(self._on_hovered)
         canvas.brush_radius_changed.connect(self._on_brush_radius_changed)
+        canvas.play_requested.connect(self._on_play_requested)
         timeline.frame_requested.connect(self._frames.go_to)
+        timeline.lane_clicked.connect(self._on_lane_clicked)
+        timeline.range_changed.connect(self._on_range_changed)
+        window.transport.frame_requested.connect(self._frames.go_to)
+        window.transport.speed_changed.connect(self._frames.set_speed)
+        window.transport.range_requested.connect(self.set_range)
         window.brush_slider.valueChanged.connect(canvas.set_brush_radius_px)
         window.opacity_slider.valueChanged.connect(self._on_opacity_moved)
         panel = window.object_panel
@@ -160,6 +169,7 @@ class WindowController(QObject):
         panel.category_requested.connect(self._on_category_requested)
         window.proposal_panel.accepted.connect(self._proposals.accept)
         window.proposal_panel.rejected.connect(self._proposals.reject)
+        window.proposal_panel.hovered.connect(self._on_proposal_hovered)
         window.proposal_panel.settings_changed.connect(self._on_proposal_settings_changed)
         window.job_bar.cancel_requested.connect(self._on_cancel_requested)
         window.empty_state.open_requested.connect(self._on_open_requested)
@@ -175,6 +185,7 @@ class WindowController(QObject):
         for source in (self._session, self._frames, self._proposals, self._propagation, self._project):
             source.failed.connect(self._on_failed)
         self._project.told.connect(self._on_told_with_button)
+        self._project.failed_with_button.connect(self._on_failed_with_button)
         self._project.warned.connect(self._on_warned)
         self._propagation.model_used.connect(self._on_model_used)
         self._proposals.model_used.connect(self._on_model_used)
@@ -199,6 +210,16 @@ class WindowController(QObject):
         """Use the theme of the system, dark or light."""
         Theme.current().set_choice(choice)
         self._window.actions_table[f"theme_{choice}"].setChecked(True)
+
+    def set_range(self, request: str) -> None:
+        """Begin ("in") or end ("out") the range of frames to work on here, or have none ("clear")."""
+        timeline = self._window.timeline
+        if request == "in":
+            timeline.set_in(self._frames.wanted)
+        elif request == "out":
+            timeline.set_out(self._frames.wanted)
+        else:
+            timeline.set_range(None)
 
     def show_first_steps(self) -> None:
         """Show the three lines over the canvas."""
@@ -351,7 +372,26 @@ class WindowController(QObject):
         if event is None or not self._session.is_open:
             labels.set_cursor(None)
         else:
-            labels.set_cursor((event.x, event.y), self._presenter.describe(event.x, event.y))
+            labels.set_cursor((event.x, event.y), self._presenter.describe(event.label))
+
+    @Slot(object)
+    def _on_play_requested(self, _nothing: object) -> None:
+        self._frames.toggle_play()
+
+    @Slot(object)
+    def _on_lane_clicked(self, message: tuple[int, Any]) -> None:
+        object_id, modifiers = message
+        several = modifiers & (Qt.KeyboardModifier.ShiftModifier | Qt.KeyboardModifier.ControlModifier)
+        self._session.select((*self._session.selection, object_id) if several else (object_id,))
+
+    @Slot(object)
+    def _on_range_changed(self, span: tuple[int, int] | None) -> None:
+        self._window.transport.set_range(span)
+        self._propagation.range = span
+
+    @Slot(object)
+    def _on_proposal_hovered(self, proposal_id: int | None) -> None:
+        self._window.canvas.set_selected_proposals(() if proposal_id is None else (proposal_id,))
 
     @Slot(object)
     def _on_brush_radius_changed(self, radius_px: float) -> None:
@@ -465,6 +505,11 @@ class WindowController(QObject):
         self._window.banner.show_message(sentence, kind="error")
 
     @Slot(object)
+    def _on_failed_with_button(self, message: tuple[str, str, Callable[[], object]]) -> None:
+        sentence, button, slot = message
+        self._window.banner.show_message(sentence, kind="error", button=button, slot=slot)
+
+    @Slot(object)
     def _on_model_used(self, summary: Any) -> None:
         self.show_model(summary.model)
         if summary.message:
@@ -489,12 +534,12 @@ class WindowController(QObject):
 
     @Slot(object)
     def _on_playing_changed(self, playing: bool) -> None:
-        action = self._window.actions_table["play"]
-        action.setIcon(Theme.current().icon("pause" if playing else "play"))
+        self._window.transport.set_playing(playing)
 
     @Slot(object)
     def _on_opened(self, session: Session) -> None:
         self._window.banner.hide()
+        self._propagation.range = None
         self._frames.open(session.source)
         self._window.canvas.fit()
 

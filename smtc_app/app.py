@@ -1,0 +1,306 @@
+"""The one place that knows all parts and puts them together: settings, window, controllers, workers, files.
+
+Tests build an `Application` with other `Services` and drive it without `run_window`.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QObject, QTimer, Slot
+from PySide6.QtGui import QIcon
+from PySide6.QtWidgets import QApplication, QMessageBox
+
+from smtc_app.assets import assets_folder
+from smtc_app.core.document import Document, DocumentState
+from smtc_app.core.errors import UserError
+from smtc_app.core.settings import Settings, load_settings, save_settings
+from smtc_app.io.frame_cache import FrameCache
+from smtc_app.io.project import is_project, load_project, save_project
+from smtc_app.io.project_lock import ProjectLock
+from smtc_app.io.project_source import find_source, use_source
+from smtc_app.io.source import open_source
+from smtc_app.jobs import tasks, window_tasks
+from smtc_app.jobs.runner import JobRunner
+from smtc_app.ui.annotation_controller import AnnotationController
+from smtc_app.ui.frame_controller import FrameController
+from smtc_app.ui.main_window import MainWindow
+from smtc_app.ui.presenter import Presenter
+from smtc_app.ui.project_controller import ProjectController
+from smtc_app.ui.propagation_controller import PropagationController
+from smtc_app.ui.proposal_controller import ProposalController
+from smtc_app.ui.services import Opened, Services, SourceMissing
+from smtc_app.ui.session import Session
+from smtc_app.ui.theme import Theme
+from smtc_app.ui.window_controller import WindowController
+
+logger = logging.getLogger(__name__)
+
+PRELOAD_DELAY_MS = 400
+"""The window is drawn and answers before torch is imported behind it."""
+
+
+def demo_clip() -> Path:
+    """The clip that comes with the application."""
+    return assets_folder() / "demo" / "clip.mp4"
+
+
+def open_task(
+    ctx: Any, path: Path, demo: bool = False, footage: Path | None = None
+) -> Opened | SourceMissing:
+    """Open footage, or a project and the footage that belongs to it."""
+    ctx.progress(0, 0, "opening")
+    if not is_project(path):
+        source = open_source(path)
+        return Opened(source, Document(len(source), source.size), demo=demo)
+    lock = ProjectLock(path).acquire()
+    try:
+        info, document = load_project(path)
+        try:
+            found = find_source(info) if footage is None else use_source(info, footage)
+        except UserError as error:
+            lock.release()
+            return SourceMissing(str(error))
+    except BaseException:
+        lock.release()
+        raise
+    notes = tuple(note for note in (*info.notes, found.note) if note)
+    return Opened(found.source, document, info.path, notes, parameters=info.parameters, release=lock.release)
+
+
+def save_task(
+    ctx: Any, path: Path, state: DocumentState, source: Any, parameters: dict[str, Any]
+) -> tuple[Path, Callable[[], None] | None]:
+    """Save a project and keep the right to write into its folder."""
+
+    def progress(done: int, total: int) -> None:
+        ctx.progress(done, total, "writing masks")
+
+    info = save_project(path, state, source, parameters, progress=progress)
+    if ProjectLock.held_here(info.path):
+        return info.path, None
+    return info.path, ProjectLock(info.path).acquire().release
+
+
+def make_services(settings: Settings) -> Services:
+    """The real ones."""
+
+    def make_frame_cache(source: Any, **callbacks: Any) -> FrameCache:
+        return FrameCache(source, limit_bytes=settings.frame_cache_bytes, **callbacks)
+
+    return Services(
+        open_task=open_task,
+        save_task=save_task,
+        export_task=window_tasks.on_own_source(window_tasks.export_task),
+        import_mask_task=window_tasks.import_mask_task,
+        propose_task=window_tasks.on_own_source(tasks.propose_task),
+        propagate_task=window_tasks.on_own_source(window_tasks.propagate_groups_task),
+        split_task=window_tasks.on_own_source(tasks.split_task),
+        preload_task=tasks.preload_task,
+        make_frame_cache=make_frame_cache,
+        demo_clip=demo_clip,
+    )
+
+
+class Application(QObject):
+    """All objects of a running window. `close` ends its threads; it must be called before the process ends."""
+
+    def __init__(self, services: Services, settings: Settings, notes: tuple[str, ...] = ()) -> None:
+        super().__init__()
+        self.settings = settings
+        self.services = services
+        Theme.install(settings.theme)
+        self.models = JobRunner(self)
+        self.files = JobRunner(self)
+        self.session = Session(settings.undo_limit_bytes, self)
+        self.frames = FrameController(services.make_frame_cache, self)
+        self.window = MainWindow()
+        self.presenter = Presenter(self.session, self.frames, self.window, self)
+        self.annotation = AnnotationController(self.session, self)
+        self.proposals = ProposalController(self.session, self.models, services, parent=self)
+        self.propagation = PropagationController(self.session, self.models, services, parent=self)
+        self.project = ProjectController(self.session, self.files, services, self.window, parent=self)
+        self.controller = WindowController(
+            self.window,
+            self.session,
+            self.frames,
+            self.presenter,
+            self.annotation,
+            self.proposals,
+            self.propagation,
+            self.project,
+            (self.models, self.files),
+            parent=self,
+        )
+        self.proposals.model_settings = self._model_settings
+        self.propagation.model_settings = self._propagation_settings
+        self.project.before_close = self._before_close
+        self.project.opened.connect(self._on_opened_path)
+        self.session.opened.connect(self._on_opened)
+        self.window.hint.closed.connect(self._on_hint_closed)
+        self.window.may_close = self._may_close
+        self._closed = False
+        self._apply_settings()
+        for note in notes:
+            self.window.banner.show_message(note, kind="warning")
+
+    def preload(self) -> None:
+        """Import torch and load the model behind the open window."""
+        if not self._closed:
+            self.models.submit(
+                "Loading the model",
+                self.services.preload_task,
+                background=True,
+                on_done=self.controller.show_model,
+                on_error=self._on_preload_failed,
+                **self._model_settings(),
+            )
+
+    def close(self) -> None:
+        """Cancel, join, then let go; repeating it does no harm."""
+        if self._closed:
+            return
+        self._closed = True
+        self.frames.close()
+        self.files.close()
+        self.models.close()
+        self.session.close()
+        self._remember_settings()
+
+    # Settings
+
+    def _apply_settings(self) -> None:
+        settings, window = self.settings, self.window
+        window.opacity_slider.setValue(round(settings.overlay_opacity * 100))
+        window.canvas.set_brush_radius_px(settings.brush_radius_px)
+        window.brush_slider.setValue(round(settings.brush_radius_px))
+        window.proposal_panel.most.setValue(settings.max_objects)
+        window.proposal_panel.set_granularity(settings.granularity)
+        window.actions_table["masks"].setChecked(True)
+        window.actions_table["outline"].setChecked(settings.show_outline)
+        window.canvas.set_outline(settings.show_outline)
+        window.actions_table[f"theme_{settings.theme}"].setChecked(True)
+        self.controller.set_tool("pick")
+        try:
+            window.actions_table.rebind(settings.keys)
+        except ValueError as error:
+            window.banner.show_message(f"The keys of the settings were not used: {error}.", kind="warning")
+        self._show_recent()
+
+    def _remember_settings(self) -> None:
+        window = self.window
+        most, granularity = window.proposal_panel.settings
+        self._change_settings(
+            theme=Theme.current().choice,
+            overlay_opacity=window.opacity_slider.value() / 100,
+            brush_radius_px=float(window.canvas.brush_radius_px),
+            max_objects=most,
+            granularity=granularity,
+            show_outline=window.actions_table["outline"].isChecked(),
+            keys=window.actions_table.rebound,
+        )
+
+    def _change_settings(self, **changes: Any) -> None:
+        self.settings = self.settings.with_(**changes)
+        try:
+            save_settings(self.settings)
+        except UserError as error:
+            logger.warning("%s", error)
+
+    def _model_settings(self) -> dict[str, Any]:
+        return {"model": self.settings.model, "device": self.settings.device}
+
+    def _propagation_settings(self) -> dict[str, Any]:
+        return {**self._model_settings(), "preset": self.settings.preset}
+
+    def _show_recent(self) -> None:
+        present = [path for path in self.settings.recent if Path(path).exists()]
+        self.window.empty_state.set_recent(present)
+        self.window.set_recent(present, self.controller.open)
+
+    # What happens
+
+    @Slot(object)
+    def _on_opened_path(self, path: str) -> None:
+        self.settings = self.settings.with_recent(Path(path).resolve())
+        self._change_settings()
+        self._show_recent()
+
+    @Slot(object)
+    def _on_opened(self, session: Session) -> None:
+        if session.demo or not self.settings.hint_shown:
+            self.controller.show_first_steps()
+
+    @Slot(object)
+    def _on_hint_closed(self, _nothing: object) -> None:
+        self._change_settings(hint_shown=True)
+
+    def _on_preload_failed(self, sentence: str) -> None:
+        self.window.device_label.set_text("No model", sentence, warning=True)
+        self.window.banner.show_message(sentence, kind="error")
+
+    def _before_close(self) -> None:
+        self.models.cancel_all()
+        self.files.cancel_all()
+        self.frames.close()
+
+    def _may_close(self) -> bool:
+        if not self.project.may_drop(self.window.close):
+            return False
+        # The window goes at once; joining the worker may take a moment longer.
+        self.window.hide()
+        self.close()
+        return True
+
+
+def run_window(source: str | None, *, demo: bool = False) -> int:
+    """Open the window, with `source` or the demo clip in it, and run until it is closed; returns the exit code."""
+    started_s = time.monotonic()
+    application = QApplication.instance() or QApplication(sys.argv[:1])
+    application.setApplicationName("smtc-app")
+    application.setDesktopFileName("smtc-app")
+    application.setWindowIcon(QIcon(str(assets_folder() / "icons" / "smtc-app.svg")))
+    settings, notes = load_settings()
+    parts = Application(make_services(settings), settings, notes)
+    sys.excepthook = _ErrorHook(parts)
+    parts.window.show()
+    if demo:
+        parts.project.open_demo()
+    elif source is not None:
+        parts.project.open(source)
+    QTimer.singleShot(PRELOAD_DELAY_MS, parts.preload)
+    logger.info("window up after %.2f s", time.monotonic() - started_s)
+    try:
+        return application.exec()
+    finally:
+        sys.excepthook = sys.__excepthook__
+        parts.close()
+
+
+class _ErrorHook:
+    """An error nobody expected: log it, tell it, go on; the work stays open and can be saved."""
+
+    def __init__(self, parts: Application) -> None:
+        self._parts = parts
+        self._showing = False
+
+    def __call__(self, kind: type[BaseException], error: BaseException, trace: Any) -> None:
+        if issubclass(kind, KeyboardInterrupt):
+            self._parts.window.close()
+            return
+        logger.critical("unexpected error", exc_info=(kind, error, trace))
+        if self._showing:
+            return
+        self._showing = True
+        QMessageBox.critical(
+            self._parts.window,
+            "Unexpected error",
+            f"Something went wrong that should not have: {kind.__name__}: {error}\n\n"
+            "Your work is still open: save it now (Ctrl+S).",
+        )
+        self._showing = False
