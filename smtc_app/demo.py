@@ -102,7 +102,7 @@ def _check_folder(out: Path, overwrite: bool) -> None:
         raise UserError(f"{out} cannot be read: {error.strerror or error}.") from error
     if others and not overwrite:
         raise UserError(
-            f"{out} already holds {others[0]}; choose another folder (-o), or allow overwriting (--overwrite)."
+            f"{out} already holds {others[0]}; choose another folder (-o) or allow overwriting (--overwrite)."
         )
 
 

@@ -115,7 +115,7 @@ def prepare_output(out: str | Path, *, overwrite: bool = False, source: FrameSou
     if holds and not overwrite:
         raise UserError(
             f"{folder} already holds {holds[0]}{f' and {len(holds) - 1} more' if len(holds) > 1 else ''}; "
-            "choose an empty folder or add --overwrite."
+            "choose an empty folder, or allow overwriting (--overwrite)."
         )
     if not os.access(folder, os.W_OK | os.X_OK):
         raise UserError(f"{folder} cannot be written: permission denied.")

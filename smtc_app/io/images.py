@@ -176,7 +176,8 @@ def _only_sequence(root: Path) -> Path:
 def _displayed_size(file: Path) -> tuple[int, int]:
     with _opened(file) as image:
         width, height = image.size
-        on_the_side = image.getexif().get(EXIF_ORIENTATION) in ORIENTATIONS_ON_THE_SIDE
+        # PNG's own getexif decodes the whole picture in search of metadata behind it.
+        on_the_side = Image.Image.getexif(image).get(EXIF_ORIENTATION) in ORIENTATIONS_ON_THE_SIDE
         return (height, width) if on_the_side else (width, height)
 
 

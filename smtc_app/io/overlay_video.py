@@ -56,15 +56,19 @@ class OverlayVideo:
             self._container = av.open(
                 str(self._temporary), "w", format="mp4", options={"movflags": "+faststart"}
             )
-            stream = self._container.add_stream(codec, rate=Fraction(fps).limit_denominator(1001))
+            self._stream = self._add_stream(codec, size, fps)
+            self._container.start_encoding()
         except (av.error.FFmpegError, OSError) as error:
             raise UserError(f"{self.path} cannot be written: {error.strerror or error}.") from error
+
+    def _add_stream(self, codec: str, size: tuple[int, int], fps: float) -> av.VideoStream:
+        stream = self._container.add_stream(codec, rate=Fraction(fps).limit_denominator(1001))
         stream.width, stream.height = size[0] + size[0] % 2, size[1] + size[1] % 2
         stream.pix_fmt = "yuv420p"
         stream.time_base = TIME_BASE
         stream.codec_context.time_base = TIME_BASE
         stream.options = {"crf": "18", "preset": "veryfast"} if codec == "libx264" else {"q": "3"}
-        self._stream = stream
+        return stream
 
     def write(self, frame: np.ndarray, labels: np.ndarray, timestamp_s: float | None = None) -> None:
         """Append a frame uint8 (H,W,3) with its labels (H,W), shown from `timestamp_s` on."""
