@@ -25,6 +25,9 @@ from .target_model import TargetModel
 _FLOOR = 1e-3
 """No single opinion may rule a label out."""
 
+_SETTLED = 0.03
+"""Smaller probabilities of an object become exactly 0, so that plain background stays plain and is skipped."""
+
 
 @dataclass
 class _View:
@@ -51,6 +54,7 @@ class FrameFusion:
         self._current: _View | None = None
         self._soft: Tensor | None = None  # (L,hf,wf) of the previous frame
         self._flow: Tensor | None = None  # (2,hf,wf)
+        self._where = (0.5, 0.5, 0.3)
         self.parts: dict[str, Tensor] = {}
 
     def start(self, frame: np.ndarray, labels: np.ndarray, ids: tuple[int, ...], features: Tensor) -> None:
@@ -64,6 +68,7 @@ class FrameFusion:
         ]
         self._soft = torch.from_numpy(np.stack(maps)).to(self._device)
         if self._config.target_weight > 0:
+            self._place(self._soft)
             self._learn(features, self._previous, self._soft, keep=True)
 
     def look(self, frame: np.ndarray) -> None:
@@ -87,17 +92,22 @@ class FrameFusion:
             self._soft = torch.cat([self._soft, extra])
         opinions = [(config.match_weight, self._upsampled(matched))]
         if config.warp_weight > 0:
-            opinions.append((config.warp_weight, warp(self._soft[None], self._flow[None])[0]))
+            prior = warp(self._soft[None], self._flow[None])[0]
+            if config.warp_blur > 0:
+                prior = self._blurred(prior)
+            opinions.append((config.warp_weight, prior))
         embedded = None
         if config.target_weight > 0:
+            self._place(opinions[-1][1])
             embedded = self._target.embed(self._descriptors(features, self._current))
-            scores = self._target.predict(embedded).T.reshape(-1, *features.shape[:2]).clamp(0, 1)
+            scores = self._target.predict(embedded).T.reshape(-1, *self._target_size(features))
+            scores = (0.5 + config.target_gain * (scores - 0.5)).clamp(0, 1)
             scores = scores / scores.sum(0, keepdim=True).clamp_min(_FLOOR)
             opinions.append((config.target_weight, self._upsampled(scores)))
         self.parts = dict(zip(("match", "warp", "target"), [o for _, o in opinions]))
         logits = sum(weight * (opinion + _FLOOR).log() for weight, opinion in opinions)
         soft = torch.softmax(logits, 0)
-        soft = self._follow_edges(soft)
+        soft = _settle(self._follow_edges(soft))
         self._soft = soft
         if embedded is not None:
             self._learn(features, self._current, soft, keep=False, embedded=embedded)
@@ -121,12 +131,47 @@ class FrameFusion:
         smoothed = torch.from_numpy(np.stack([rest, *maps])).to(self._device)
         return smoothed / smoothed.sum(0, keepdim=True).clamp_min(1e-6)
 
+    def _blurred(self, maps: Tensor) -> Tensor:
+        sigma = self._config.warp_blur * self._cells
+        return torch.from_numpy(np.stack([cv2.GaussianBlur(m, (0, 0), sigma) for m in maps.cpu().numpy()]))
+
+    def _target_size(self, features: Tensor) -> tuple[int, int]:
+        scale = self._config.target_scale
+        return features.shape[0] * scale, features.shape[1] * scale
+
     def _descriptors(self, features: Tensor, view: _View) -> Tensor:
-        """(h*w, d): features and colour of each token."""
-        h, w = features.shape[:2]
-        colour = cv2.resize(view.guide, (w, h), interpolation=cv2.INTER_AREA)
+        """(m, d): features and colour of each cell of the target model's grid."""
+        size = self._target_size(features)
+        if size != tuple(features.shape[:2]):
+            maps = F.interpolate(features.permute(2, 0, 1)[None], size, mode="bilinear", align_corners=False)
+            features = maps[0].permute(1, 2, 0)
+        colour = cv2.resize(view.guide, size[::-1], interpolation=cv2.INTER_AREA)
         colour = torch.from_numpy(colour).to(self._device)
-        return torch.cat([features, colour * self._config.target_colour], 2).view(h * w, -1)
+        parts = [features, colour * self._config.target_colour]
+        if self._config.target_position > 0:
+            cy, cx, extent = self._where
+            y = (torch.arange(size[0], device=self._device) + 0.5) / size[0]
+            x = (torch.arange(size[1], device=self._device) + 0.5) / size[1]
+            aspect = size[1] / size[0]
+            y, x = (y - cy) / extent, (x - cx) * aspect / extent
+            grid = torch.stack([y[:, None].expand(size), x[None, :].expand(size)], 2)
+            # Distances saturate: everything far away is equally far.
+            parts.append(torch.tanh(grid / 2) * 2 * self._config.target_position)
+        return torch.cat(parts, 2).flatten(0, 1)
+
+    def _place(self, soft: Tensor) -> None:
+        """Centre and size of all objects together in frame heights, from soft labels (L,hf,wf)."""
+        mass = (1 - soft[0]).clamp_min(0)
+        mass = torch.where(mass > 0.3, mass, 0.0)
+        total = float(mass.sum())
+        if total < 1:
+            return
+        height, width = mass.shape
+        y = (torch.arange(height, device=mass.device) + 0.5) / height
+        x = (torch.arange(width, device=mass.device) + 0.5) / width
+        cy, cx = float((mass.sum(1) * y).sum()) / total, float((mass.sum(0) * x).sum()) / total
+        spread = (mass.sum(1) * (y - cy) ** 2).sum() + (mass.sum(0) * (x - cx) ** 2).sum() * (width / height) ** 2
+        self._where = (cy, cx, max(0.03, float((spread / total).sqrt())))
 
     def _learn(
         self, features: Tensor, view: _View, soft: Tensor, *, keep: bool, embedded: Tensor | None = None
@@ -144,12 +189,27 @@ class FrameFusion:
                     device=self._device,
                 )
             embedded = self._target.embed(descriptors)
-        labels = F.interpolate(soft[None], features.shape[:2], mode="area")[0].flatten(1).T  # (h*w, L)
+        labels = F.interpolate(soft[None], self._target_size(features), mode="area")[0].flatten(1).T  # (m, L)
         # Every label weighs the same however small; unsure tokens count less.
         sure = labels.max(1).values.sub(0.5).clamp_min(0) * 2
         share = labels.sum(0).clamp_min(1)
-        weights = (labels / share).sum(1) * sure
+        chosen = self._chosen(labels)
+        share = labels[chosen].sum(0).clamp_min(1)
+        weights = (labels / share).sum(1) * sure * chosen
         weights = weights / weights.sum().clamp_min(1e-6)
         if not keep:
             weights = weights * config.target_rate
-        self._target.learn(embedded, labels, weights * 1000, keep=keep)
+        self._target.learn(embedded[self._chosen(labels)], labels[self._chosen(labels)], weights[self._chosen(labels)] * 1000, keep=keep)
+
+    def _chosen(self, labels: Tensor) -> Tensor:
+        step = max(1, int((labels[:, 0] > 0.99).sum()) // 3000)
+        chosen = labels[:, 0] <= 0.99
+        chosen[:: step] = True
+        return chosen
+
+
+def _settle(soft: Tensor) -> Tensor:
+    """(L,hf,wf): drop what is hardly there, so that it does not spread from frame to frame."""
+    objects = torch.where(soft[1:] < _SETTLED, 0.0, soft[1:])
+    objects = objects / objects.sum(0, keepdim=True).clamp_min(1.0)
+    return torch.cat([(1 - objects.sum(0, keepdim=True)).clamp_min(0), objects])

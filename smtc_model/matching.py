@@ -11,6 +11,7 @@ Letters: C channels, h x w tokens, n remembered frames, Q = h*w queries, k match
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -198,30 +199,42 @@ def _match_tile(
     h, w, channels = query.shape
     y0, y1, x0, x1 = tile
     queries = query[y0:y1, x0:x1].reshape(-1, channels)
-    device = query.device
-    qy = torch.arange(y0, y1, device=device)
-    qx = torch.arange(x0, x1, device=device)
     affinities, positions = [], []
-    outside: dict[tuple, Tensor] = {}
     for m, window, shift, box in zip(slots, windows, shifts, boxes, strict=True):
         top, bottom, left, right = box
-        rows, columns = bottom - top, right - left
+        extent = (bottom - top, right - left)
         affinity = queries @ memory[m, top:bottom, left:right].reshape(-1, channels).T
-        cy = torch.arange(top, bottom, device=device)
-        cx = torch.arange(left, right, device=device)
         if window.radius is not None:
-            key = (window, shift, box)
-            if key not in outside:
-                dy = (cy[None, :] - qy[:, None] - shift[0]).view(-1)
-                dx = (cx[None, :] - qx[:, None] - shift[1]).view(-1)
-                mask = window.outside(dy, dx).view(y1 - y0, rows, x1 - x0, columns)
-                outside[key] = mask.permute(0, 2, 1, 3).reshape(len(queries), -1)
-            affinity.masked_fill_(outside[key], _MASKED)
+            offset = (top - y0 - shift[0], left - x0 - shift[1])
+            mask = _outside(window, offset, extent, (y1 - y0, x1 - x0), query.device)
+            affinity.masked_fill_(mask, _MASKED)
         affinities.append(affinity)
-        positions.append((m * h * w + cy[:, None] * w + cx[None, :]).view(-1))
+        positions.append(_raster(extent, w, query.device) + (m * h * w + top * w + left))
     candidates = torch.cat(affinities, 1)
     best, where = grouped_topk(candidates, min(k, candidates.shape[1]))
     return best, torch.cat(positions)[where]
+
+
+@functools.lru_cache(maxsize=512)
+def _outside(
+    window: Window, offset: tuple[int, int], extent: tuple[int, int], tile: tuple[int, int], device: torch.device
+) -> Tensor:
+    """(q,m) bool, which of the m positions of a box lie beyond the window of each of the q of a tile.
+
+    offset: of the box's corner from the tile's, less the shift. Nearly all tiles of a frame share one mask.
+    """
+    (rows, columns), (height, width) = extent, tile
+    dy = torch.arange(rows, device=device)[None, :] + offset[0] - torch.arange(height, device=device)[:, None]
+    dx = torch.arange(columns, device=device)[None, :] + offset[1] - torch.arange(width, device=device)[:, None]
+    mask = window.outside(dy.view(-1), dx.view(-1)).view(height, rows, width, columns)
+    return mask.permute(0, 2, 1, 3).reshape(height * width, -1)
+
+
+@functools.lru_cache(maxsize=128)
+def _raster(extent: tuple[int, int], stride: int, device: torch.device) -> Tensor:
+    """Flat offsets of the positions of a box in rows of `stride` tokens."""
+    rows, columns = (torch.arange(side, device=device) for side in extent)
+    return (rows[:, None] * stride + columns[None, :]).view(-1)
 
 
 def vote(matches: Matches, labels: Tensor, *, temperature: float, chunk: int = 64) -> Tensor:

@@ -37,12 +37,12 @@ class PropagationConfig:
     size_multiple_px: int | None = None
     features: str = "keys"
     feature_scale: int = 1
-    recent_frames: int = 7
+    recent_frames: int = 4
     max_keyframes: int = 8
     pad_with_first: bool = False
     label_grid: str = "area"
-    window: Window = Window(10, "disk")
-    keyframe_window: Window = Window(20, "disk")
+    window: Window = Window(8, "disk")
+    keyframe_window: Window = Window(12, "disk")
     top_k: int = 10
     temperature: float = 0.03
     follow_motion: bool = True
@@ -59,6 +59,10 @@ class PropagationConfig:
     target_bandwidth: float = 0.5
     target_colour: float = 0.5
     target_rate: float = 0.1
+    target_gain: float = 1.0
+    target_scale: int = 2
+    target_position: float = 0.0
+    warp_blur: float = 0.0
 
     def __post_init__(self) -> None:
         for name, allowed in (
