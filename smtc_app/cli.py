@@ -85,7 +85,13 @@ def _dispatch(arguments: list[str], console: Console) -> int:
             summary, text = act(options, context, console)
         console.result(summary, text)
         return DONE
-    return _window_or_demo(_window_parser().parse_args(arguments), console)
+    parser = _window_parser()
+    options, unknown = parser.parse_known_args(arguments)
+    if options.path and not Path(options.path).expanduser().exists():
+        raise UserError(f"There is no file, folder or verb {options.path!r} (see `smtc-app --help`).")
+    if unknown:
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+    return _window_or_demo(options, console)
 
 
 # The window and the demo
@@ -129,10 +135,6 @@ def _window_or_demo(options: argparse.Namespace, console: Console) -> int:
             )
         console.result(summary, text)
         return DONE
-    if options.path and not Path(options.path).expanduser().exists():
-        raise UserError(
-            f"There is no file, folder or verb {options.path!r}; check the path (or see `smtc-app --help`)."
-        )
     if not has_display() and not os.environ.get("QT_QPA_PLATFORM"):
         raise UserError(
             "There is no display to open a window on; `smtc-app --help` lists what works without one."
