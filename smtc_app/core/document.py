@@ -30,7 +30,7 @@ from smtc_app.core.annotation import (
 )
 from smtc_app.core.errors import UserError
 from smtc_app.core.mask_store import MaskStore, PackedMask
-from smtc_app.core.track import ObjectTrack, decode_confidence, decode_confidences
+from smtc_app.core.track import FIELDS, ObjectTrack, decode_confidence, decode_confidences
 
 __all__ = ["Change", "Document", "DocumentState", "FrameStatus", "ObjectInfo", "ProposalMask"]
 
@@ -189,6 +189,17 @@ class Document:
     def confidence_array(self, object_id: int) -> np.ndarray:
         """float32 (frame_count,), a copy; NaN where there is no confidence."""
         return decode_confidences(self._track(object_id).confidence)
+
+    @property
+    def source_table(self) -> tuple[tuple[int, ...], ...]:
+        """Keyframe tuples by the index that tracks store; entries are only ever added."""
+        return tuple(self._source_table)
+
+    def track_slice(self, object_id: int, start: int, stop: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Copies of an object's (status, confidence, sources) on frames start..stop-1, as an ObjectTrack
+        stores them."""
+        track = self._track(object_id)
+        return tuple(getattr(track, field)[start:stop].copy() for field in FIELDS)
 
     def proposals(self, frame: int) -> tuple[ProposalMask, ...]:
         """What waits for acceptance on a frame, in the order it was given."""
