@@ -335,9 +335,7 @@ class Canvas(PictureView):
             )
         if self._brush_shown():
             erasing = self._tool == "eraser" or self._gestures.erasing
-            canvas_marks.draw_brush(
-                painter, self._cursor, self._radius_in_points(), self._line_colour(), erasing=erasing
-            )
+            canvas_marks.draw_brush(painter, self._cursor, self._radius_in_points(), erasing=erasing)
 
     # Strokes
 

@@ -10,15 +10,14 @@ from PySide6.QtGui import QColor, QPainter, QPen, QPolygonF
 BRUSH_MARGIN_PX = 5
 CORNER_PX = 3.5
 DARK = QColor(0, 0, 0, 170)
-ERASER = QColor(255, 255, 255)
 
 
-def draw_brush(painter: QPainter, centre: QPointF, radius: float, colour: QColor, *, erasing: bool) -> None:
-    """A circle of `radius` points: dark outside, the object's colour (eraser: white dashes) inside."""
+def draw_brush(painter: QPainter, centre: QPointF, radius: float, *, erasing: bool) -> None:
+    """A circle of `radius` points, white on dark to be seen on anything; dashed for the eraser."""
     painter.setBrush(Qt.BrushStyle.NoBrush)
-    painter.setPen(QPen(DARK, 3))
+    painter.setPen(QPen(DARK, 3.2))
     painter.drawEllipse(centre, radius, radius)
-    pen = QPen(ERASER if erasing else colour, 1.4)
+    pen = QPen(Qt.GlobalColor.white, 1.4)
     if erasing:
         pen.setDashPattern([3, 2.5])
     painter.setPen(pen)
@@ -53,5 +52,5 @@ def draw_outline(
     for number, corner in enumerate(corners):
         size = CORNER_PX + (2.5 if number == 0 and closing else 0)
         painter.setPen(QPen(DARK, 1))
-        painter.setBrush(colour if number == 0 and closing else QColor(255, 255, 255))
+        painter.setBrush(colour if number == 0 and closing else QColor(Qt.GlobalColor.white))
         painter.drawEllipse(corner, size, size)

@@ -14,7 +14,7 @@ import numpy as np
 from PySide6.QtCore import QRectF
 from PySide6.QtGui import QImage, QPainter
 
-from smtc_app.core.annotation import Box, Colour
+from smtc_app.core.annotation import Box, Colour, mask_box
 from smtc_app.core.palette import lookup_table, object_colour
 from smtc_app.ui import overlay, view_transform
 from smtc_app.ui.canvas_layers import Layer, image_of
@@ -24,6 +24,9 @@ from smtc_app.ui.view_transform import Region, Size, ViewTransform
 
 LINE_PX, OUTLINE_PX, PROPOSAL_LINE_PX = 1, 2, 2
 """Thickness of outlines in points of the screen: of filled masks, of masks as outlines, of proposals."""
+
+
+NO_BOX: Box = (0, 0, 0, 0)
 
 
 class CanvasScene:
@@ -42,6 +45,8 @@ class CanvasScene:
         self._ghost_opacity = 0.5
         self._heat: QImage | None = None
         self._labels: np.ndarray | None = None
+        self._box: Box | None = None
+        self._proposal_box: Box | None = None
         self._lut = lookup_table(())
         self._style = OverlayStyle()
         self._selected: tuple[int, ...] = ()
@@ -116,6 +121,7 @@ class CanvasScene:
     def set_labels(self, labels: np.ndarray | None, box: Box | None = None) -> None:
         """A label map, uint16 (H, W); with `box` only what lies in it differs from the one before."""
         self._labels = labels
+        self._box = None if labels is None else mask_box(labels) or NO_BOX
         self._masks.source = self._render_masks if labels is not None and self._frame is not None else None
         if box is None:
             self._mark_all(self._masks)
@@ -124,6 +130,7 @@ class CanvasScene:
 
     def mark_labels(self, box: Box) -> None:
         """Labels in this box of frame pixels have changed in place."""
+        self._box = overlay.union((self._box, box)) or NO_BOX
         region = self.view.region_of(box, overlay.margin_of(self._line_px()))
         self._masks.mark(region)
         self._on_dirty(region)
@@ -161,6 +168,7 @@ class CanvasScene:
         shape = None if self.frame_size is None else self.frame_size[::-1]
         drawable = self._proposals and shape is not None
         self._numbers = overlay.proposal_map(self._proposals, shape) if drawable else None
+        self._proposal_box = mask_box(self._numbers) or NO_BOX if drawable else None
         self._restyle_proposals()
 
     def set_selected_proposals(self, ids: Sequence[int]) -> None:
@@ -199,11 +207,13 @@ class CanvasScene:
         painter.restore()
 
     def _render_masks(self, view: ViewTransform, region: Region) -> np.ndarray:
-        return overlay.render(self._labels, view, region, self._tables, self._line_px())
+        return overlay.render(self._labels, view, region, self._tables, self._line_px(), box=self._box)
 
     def _render_proposals(self, view: ViewTransform, region: Region) -> np.ndarray:
         line_px = max(1, round(PROPOSAL_LINE_PX * self._ratio))
-        return overlay.render(self._numbers, view, region, self._proposal_tables, line_px)
+        return overlay.render(
+            self._numbers, view, region, self._proposal_tables, line_px, box=self._proposal_box
+        )
 
     def _line_px(self) -> int:
         return max(1, round((OUTLINE_PX if self._style.outline else LINE_PX) * self._ratio))

@@ -1,8 +1,8 @@
 """The picture at the resolution of the screen: averaged when it is made smaller, smooth when a little larger,
 whole pixels when they are large enough to be told apart.
 
-Shrinking by area average shows what the footage shows (no flicker of thin lines while zooming out) and is
-done once a frame and zoom, so that repainting a part afterwards is a copy.
+Shrinking by area average shows what the footage shows (no flicker of thin lines while zooming out). A whole
+picture of moderate size is scaled once a frame and zoom, so that panning and repainting are copies.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from smtc_app.ui.view_transform import Region, ViewTransform, intersection
 
 SMOOTH_BELOW = 3.0
 """From this many view pixels a frame pixel on, pixels are drawn as squares: masks are made of them."""
+KEPT_PX = 6_000_000
+"""Enlarged pictures up to this many view pixels are kept whole."""
 
 
 class FrameSampler:
@@ -23,7 +25,7 @@ class FrameSampler:
         if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8:
             raise ValueError(f"frame must be uint8 (H, W, 3), got {frame.dtype} {frame.shape}")
         self._pixels = cv2.cvtColor(frame, cv2.COLOR_RGB2BGRA).view(np.uint32)[..., 0]
-        self._shrunk: np.ndarray | None = None
+        self._resized: np.ndarray | None = None
 
     @property
     def size(self) -> tuple[int, int]:
@@ -39,10 +41,12 @@ class FrameSampler:
             return result
         x0, y0, x1, y1 = part
         target = result[y0 - region[1] : y1 - region[1], x0 - region[0] : x1 - region[0]]
-        if view.scale < 1:
-            shrunk = self._shrunk_to(covered[2] - covered[0], covered[3] - covered[1])
-            target[:] = shrunk[y0 - covered[1] : y1 - covered[1], x0 - covered[0] : x1 - covered[0]]
-        elif 1 < view.scale < SMOOTH_BELOW:
+        width, height = covered[2] - covered[0], covered[3] - covered[1]
+        smooth = view.scale != 1 and view.scale < SMOOTH_BELOW
+        if smooth and (view.scale < 1 or width * height <= KEPT_PX):
+            resized = self._resized_to(width, height)
+            target[:] = resized[y0 - covered[1] : y1 - covered[1], x0 - covered[0] : x1 - covered[0]]
+        elif smooth:
             target[:] = self._interpolated(view, part)
         else:
             width, height = self.size
@@ -74,9 +78,13 @@ class FrameSampler:
         )
         return smooth.view(np.uint32)[..., 0]
 
-    def _shrunk_to(self, width: int, height: int) -> np.ndarray:
-        if self._shrunk is None or self._shrunk.shape != (height, width):
+    def _resized_to(self, width: int, height: int) -> np.ndarray:
+        if self._resized is None or self._resized.shape != (height, width):
             channels = self._pixels.view(np.uint8).reshape(*self._pixels.shape, 4)
-            small = cv2.resize(channels, (width, height), interpolation=cv2.INTER_AREA)
-            self._shrunk = np.ascontiguousarray(small).view(np.uint32)[..., 0]
-        return self._shrunk
+            # Halving by averages, then a bilinear rest: a tenth of the time of averaging over fractions.
+            while width * 2 <= channels.shape[1] and height * 2 <= channels.shape[0]:
+                half = max(width, channels.shape[1] // 2), max(height, channels.shape[0] // 2)
+                channels = cv2.resize(channels, half, interpolation=cv2.INTER_AREA)
+            scaled = cv2.resize(channels, (width, height), interpolation=cv2.INTER_LINEAR)
+            self._resized = np.ascontiguousarray(scaled).view(np.uint32)[..., 0]
+        return self._resized

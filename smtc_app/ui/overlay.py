@@ -18,7 +18,8 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from smtc_app.ui.view_transform import Region, ViewTransform
+from smtc_app.core.annotation import Box
+from smtc_app.ui.view_transform import Region, ViewTransform, intersection
 
 LABELS = 65536
 UNKNOWN_COLOUR = (255, 255, 255, 255)
@@ -27,8 +28,8 @@ WHITE = np.uint32(0xFFFFFFFF)
 HALO = np.uint32(0x6E000000)
 GAP = np.uint32(0xB0000000)
 HALO_PX = 1
-CHOSEN_EXTRA_PX = 1
-"""The white outline of what is selected is this much thicker."""
+RING_EXTRA_PX = 1
+"""The ring around what is selected is this much thicker than outlines are."""
 PROPOSAL_TINT, CHOSEN_TINT = 0.16, 0.42
 SELECTED_EXTRA = 0.15
 """A selected object's fill is this much more opaque."""
@@ -52,15 +53,15 @@ class OverlayStyle:
 
 
 class Tables(NamedTuple):
-    """Colours by label, 65536 entries each; `shown` is False for the background and hidden objects."""
+    """Colours by label; labels past the end take the last entry. `shown` is False for hidden objects."""
 
     shown: np.ndarray
     fill: np.ndarray
     line: np.ndarray
     solid: np.ndarray
     """bool: the outline is a full line, else it is dashed."""
-    chosen: np.ndarray
-    """bool: selected, with a thicker outline."""
+    chosen: tuple[int, ...]
+    """Selected labels, with a ring around them."""
 
 
 @dataclass(frozen=True)
@@ -77,33 +78,28 @@ def label_tables(lut: np.ndarray, style: OverlayStyle, selected: Collection[int]
     """Tables for accepted objects from their RGBA `lut` uint8 (n, 4); alpha 0 hides an object."""
     if lut.ndim != 2 or lut.shape[1] != 4 or not 1 <= len(lut) <= LABELS:
         raise ValueError(f"lut must be uint8 (1..{LABELS}, 4), got shape {lut.shape}")
-    rgba = np.tile(np.array(UNKNOWN_COLOUR, np.uint8), (LABELS, 1))
-    rgba[: len(lut)] = lut
+    rgba = np.concatenate([lut, np.array([UNKNOWN_COLOUR], np.uint8)])
     rgba[0] = 0
-    opacity = np.full(LABELS, 0.0 if style.outline else style.opacity, np.float32)
-    chosen = [label for label in selected if 0 < label < LABELS]
+    opacity = np.full(len(rgba), 0.0 if style.outline else style.opacity, np.float32)
+    chosen = tuple(label for label in selected if 0 < label < len(lut))
     if not style.outline:
-        opacity[chosen] += SELECTED_EXTRA
+        opacity[list(chosen)] += SELECTED_EXTRA
     shown = (rgba[:, 3] > 0) & style.visible
-    line = _packed(brightened(rgba[:, :3]), np.ones(LABELS, np.float32))
-    line[chosen] = WHITE
     fill = _packed(rgba[:, :3], np.clip(opacity, 0, 1) * (rgba[:, 3] / np.float32(255)))
-    return Tables(shown, fill, line, np.ones(LABELS, bool), _flags(chosen))
+    line = _packed(brightened(rgba[:, :3]), np.ones(len(rgba), np.float32))
+    return Tables(shown, fill, line, np.ones(len(rgba), bool), chosen)
 
 
 def proposal_tables(proposals: Sequence[Proposal], chosen: Collection[int] = ()) -> Tables:
     """Tables for a `proposal_map`: light tints and dashed lines; accepted ones have full lines."""
-    rgb = np.zeros((LABELS, 3), np.uint8)
-    tint = np.zeros(LABELS, np.float32)
-    shown, solid = np.zeros(LABELS, bool), np.zeros(LABELS, bool)
-    for number, proposal in enumerate(proposals, 1):
-        rgb[number] = proposal.colour
-        tint[number] = CHOSEN_TINT if proposal.id in chosen else PROPOSAL_TINT
-        shown[number], solid[number] = True, proposal.accepted
-    numbers = [number for number, proposal in enumerate(proposals, 1) if proposal.id in chosen]
+    rgb = np.array([(0, 0, 0), *(proposal.colour for proposal in proposals)], np.uint8)
+    tint = [CHOSEN_TINT if proposal.id in chosen else PROPOSAL_TINT for proposal in proposals]
+    shown = np.ones(len(rgb), bool)
+    shown[0] = False
+    solid = np.array([False, *(proposal.accepted for proposal in proposals)])
+    numbers = tuple(number for number, proposal in enumerate(proposals, 1) if proposal.id in chosen)
     line = _packed(brightened(rgb), shown.astype(np.float32))
-    line[numbers] = WHITE
-    return Tables(shown, _packed(rgb, tint), line, solid, _flags(numbers))
+    return Tables(shown, _packed(rgb, np.array([0, *tint], np.float32)), line, solid, numbers)
 
 
 def proposal_map(proposals: Sequence[Proposal], shape: tuple[int, int]) -> np.ndarray:
@@ -151,44 +147,81 @@ def sample_labels(labels: np.ndarray, view: ViewTransform, region: Region) -> np
 
 def margin_of(line_px: int) -> int:
     """View pixels around a region that its outlines depend on."""
-    return line_px + CHOSEN_EXTRA_PX + HALO_PX
+    return line_px + RING_EXTRA_PX + HALO_PX
 
 
 def render(
-    labels: np.ndarray, view: ViewTransform, region: Region, tables: Tables, line_px: int
+    labels: np.ndarray,
+    view: ViewTransform,
+    region: Region,
+    tables: Tables,
+    line_px: int,
+    *,
+    box: Box | None = None,
 ) -> np.ndarray:
-    """The layer of `labels` uint16 (H, W) in a region of the view: uint32 (h, w)."""
+    """The layer of `labels` uint16 (H, W) in a region of the view: uint32 (h, w).
+
+    `box` (frame pixels) says that there are no labels outside of it, which saves looking there.
+    """
     margin = margin_of(line_px)
+    if box is not None:
+        part = intersection(region, view.region_of(box, margin))
+        layer = np.zeros((region[3] - region[1], region[2] - region[0]), np.uint32)
+        if part is not None:
+            inner = render(labels, view, part, tables, line_px)
+            layer[part[1] - region[1] : part[3] - region[1], part[0] - region[0] : part[2] - region[0]] = (
+                inner
+            )
+        return layer
     x0, y0, x1, y1 = region
     sampled = sample_labels(labels, view, (x0 - margin, y0 - margin, x1 + margin, y1 + margin))
     here = sampled[margin:-margin, margin:-margin]
     layer = np.zeros(here.shape, np.uint32)
     if not sampled.any():
         return layer
-    hidden = ~tables.shown
-    hidden[0] = False
-    if hidden.any():
-        sampled[hidden[sampled]] = 0
-    flat, colours = here.ravel(), layer.ravel()
-    covered = np.flatnonzero(flat)
-    colours[covered] = tables.fill[flat[covered]]
-    halo = _edges(sampled, HALO_PX, margin) & (here == 0)
-    layer[halo] = HALO
-    inner = _edges(sampled, line_px, margin).ravel() & (flat > 0)
-    edge = np.flatnonzero(inner)
-    if tables.chosen.any():
-        wide = np.flatnonzero(_edges(sampled, line_px + CHOSEN_EXTRA_PX, margin).ravel() & (flat > 0))
-        edge = wide[inner[wide] | tables.chosen[flat[wide]]]
-    numbers = flat[edge]
-    line = tables.line[numbers]
-    dashed = ~tables.solid[numbers]
+    if not tables.shown[1:].all():
+        sampled[~np.take(tables.shown, sampled, mode="clip")] = 0
+    np.take(tables.fill, here, out=layer, mode="clip")
+    edge = np.flatnonzero(_edges(sampled, line_px, margin))
+    numbers = here.ravel()[edge]
+    # The background side of an edge gets a dark line, to be seen on footage of any colour.
+    line = np.where(numbers > 0, np.take(tables.line, numbers, mode="clip"), HALO)
+    dashed = (numbers > 0) & ~np.take(tables.solid, numbers, mode="clip")
     if dashed.any():
         rows, columns = np.divmod(edge, here.shape[1])
         dash = 3 * line_px + 2
         phase = (columns + rows + (x0 - view.x) + (y0 - view.y)) // dash
         line[dashed & (phase & 1 == 1)] = GAP
-    colours[edge] = line
+    layer.ravel()[edge] = line
+    if tables.chosen:
+        mask = np.zeros(sampled.shape, bool)
+        for label in tables.chosen:
+            mask |= sampled == label
+        _draw_rings(layer, mask.view(np.uint8), line_px + RING_EXTRA_PX, margin)
     return layer
+
+
+def _draw_rings(layer: np.ndarray, mask: np.ndarray, ring_px: int, margin: int) -> None:
+    """A white ring with a dark rim around what is selected: outside of it, so that thin parts stay visible.
+
+    `mask` uint8 is larger than `layer` by `margin` on each side.
+    """
+    left, top, width, height = cv2.boundingRect(mask)
+    if width == 0:
+        return
+    reach, (full_height, full_width) = ring_px + HALO_PX, mask.shape
+    x0, y0 = max(margin, left - reach), max(margin, top - reach)
+    x1 = min(full_width - margin, left + width + reach)
+    y1 = min(full_height - margin, top + height + reach)
+    if x0 >= x1 or y0 >= y1:
+        return
+    around = mask[y0 - margin : y1 + margin, x0 - margin : x1 + margin]
+    ring = cv2.dilate(around, np.ones((2 * ring_px + 1, 2 * ring_px + 1), np.uint8))
+    rim = cv2.dilate(ring, np.ones((2 * HALO_PX + 1, 2 * HALO_PX + 1), np.uint8))
+    inner = np.s_[margin:-margin, margin:-margin]
+    target = layer[y0 - margin : y1 - margin, x0 - margin : x1 - margin]
+    target[(rim != ring)[inner]] = HALO
+    target[(ring != around)[inner]] = WHITE
 
 
 def heat_colours(values: np.ndarray, *, strongest: float = 0.75) -> np.ndarray:
@@ -206,8 +239,8 @@ def heat_colours(values: np.ndarray, *, strongest: float = 0.75) -> np.ndarray:
 
 
 def union(boxes: Iterable[Region | None]) -> Region | None:
-    """The smallest region around all of them."""
-    real = [box for box in boxes if box is not None]
+    """The smallest region around all of them; those without area do not count."""
+    real = [box for box in boxes if box is not None and box[0] < box[2] and box[1] < box[3]]
     if not real:
         return None
     x0, y0, x1, y1 = zip(*real, strict=True)
@@ -219,12 +252,6 @@ def _edges(sampled: np.ndarray, reach_px: int, margin: int) -> np.ndarray:
     kernel = np.ones((2 * reach_px + 1, 2 * reach_px + 1), np.uint8)
     edges = cv2.dilate(sampled, kernel) != cv2.erode(sampled, kernel)
     return edges[margin:-margin, margin:-margin]
-
-
-def _flags(labels: Sequence[int]) -> np.ndarray:
-    flags = np.zeros(LABELS, bool)
-    flags[list(labels)] = True
-    return flags
 
 
 def _packed(rgb: np.ndarray, alpha: np.ndarray) -> np.ndarray:

@@ -30,6 +30,7 @@ from smtc_app.ui import timeline_paint as paint
 from smtc_app.ui.theme import Theme
 from smtc_app.ui.thumbnails import Provider, ThumbnailQueue, places, shrunk
 from smtc_app.ui.timeline_model import (
+    ColumnPlan,
     Lane,
     LaneModel,
     Marker,
@@ -41,6 +42,8 @@ THUMBNAIL_PX = 40
 WHEEL_STEP = 1.25
 SNAP_PX = 6
 SMALL_FONT_PX = 11
+DENSE_PX = 14
+"""Keyframes nearer than this on the average are not marked in every lane."""
 
 
 class Timeline(QAbstractScrollArea):
@@ -413,6 +416,8 @@ class Timeline(QAbstractScrollArea):
         colours = Theme.current().colours
         palette, small = paint.status_colours(colours), self._small_font()
         keyframes = QColor(palette.keyframe)
+        plan = ColumnPlan(self._axis, ratio)
+        shown = self._keyframes_in_sight()
         for row, lane in self._rows_in_sight(rect):
             top = rect.top() + row * paint.LANE_PX - self.verticalScrollBar().value()
             whole = QRectF(0, top, paint.HEADER_PX + self._content_width(), paint.LANE_PX)
@@ -425,10 +430,10 @@ class Timeline(QAbstractScrollArea):
             gap = paint.LANE_GAP_PX / 2
             strip = whole.adjusted(paint.HEADER_PX, gap, 0, -gap)
             painter.setOpacity(0.45 if lane.locked or not lane.visible else 1.0)
-            paint.paint_lane(painter, data.columns(self._axis, ratio), strip, ratio, palette)
+            paint.paint_lane(painter, data.columns(plan), strip, ratio, palette)
             paint.paint_diamonds(
                 painter,
-                self._anchored(data),
+                shown[data.anchored(shown)],
                 self._axis,
                 strip.left(),
                 strip.center().y(),
@@ -437,11 +442,12 @@ class Timeline(QAbstractScrollArea):
             )
             painter.setOpacity(1.0)
 
-    def _anchored(self, data: Lane) -> np.ndarray:
+    def _keyframes_in_sight(self) -> np.ndarray:
+        """Those to mark in the lanes: none where they stand so close that colours say it better."""
         low, high = self._axis.shown()
         frames = self._keyframes
         shown = frames[np.searchsorted(frames, low) : np.searchsorted(frames, high)]
-        return shown[data.anchored(shown)]
+        return shown if len(shown) * DENSE_PX <= self._axis.width else shown[:0]
 
     def _rows_in_sight(self, rect: QRectF) -> list[tuple[int, LaneModel]]:
         first = int(self.verticalScrollBar().value() // paint.LANE_PX)

@@ -8,6 +8,7 @@ confident frames.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -145,35 +146,32 @@ class Lane:
     """Codes of one object, a value per frame: rank of its status in the upper, doubt in the lower byte."""
 
     def __init__(self, count: int) -> None:
-        self._levels: list[np.ndarray] = [np.zeros(count, np.uint16)]
         self._states = np.zeros(count, np.uint8)
-        self._confidence: np.ndarray | None = None
-        self._dirty = True
+        self._doubt = np.zeros(count, np.uint8)
+        self._levels: list[np.ndarray] | None = None
 
     def set_states(self, states: np.ndarray) -> None:
         """Statuses, uint8 (count,) of `FrameStatus` values."""
         self._check(states, "states")
         self._states = np.array(states, np.uint8)
-        self._dirty = True
+        self._levels = None
 
     def set_confidence(self, confidence: np.ndarray | None) -> None:
-        """Confidences, float (count,) in [0, 1], NaN where there is none."""
-        if confidence is not None:
+        """Confidences, float (count,) in [0, 1], NaN where there is none; None: nowhere."""
+        if confidence is None:
+            self._doubt = np.zeros(len(self._states), np.uint8)
+        else:
             self._check(confidence, "confidence")
-            confidence = np.array(confidence, np.float32)
-        self._confidence = confidence
-        self._dirty = True
+            self._doubt = _doubt_of(np.asarray(confidence, np.float32))
+        self._levels = None
 
     def update(self, frame: int, state: int, confidence: float | None = None) -> None:
         """One frame has changed: cheap, for results as they come."""
         self._states[frame] = state
-        if confidence is not None and self._confidence is None:
-            self._confidence = np.full(len(self._states), np.nan, np.float32)
-        if self._confidence is not None:
-            self._confidence[frame] = np.nan if confidence is None else confidence
-        if not self._dirty:
-            self._levels[0][frame] = self._encoded(slice(frame, frame + 1))[0]
-            for below, level in zip(self._levels, self._levels[1:], strict=False):
+        self._doubt[frame] = 0 if confidence is None else _doubt_of(np.array([confidence], np.float32))[0]
+        if self._levels is not None:
+            self._levels[0][frame] = _RANK[self._states[frame]] << 8 | int(self._doubt[frame])
+            for below, level in itertools.pairwise(self._levels):
                 frame //= FANOUT
                 level[frame] = below[frame * FANOUT : (frame + 1) * FANOUT].max()
 
@@ -186,32 +184,25 @@ class Lane:
         return FrameStatus(int(self._states[frame]))
 
     def confidence(self, frame: int) -> float | None:
-        """The confidence of one frame."""
-        if self._confidence is None or np.isnan(self._confidence[frame]):
-            return None
-        return float(self._confidence[frame])
+        """The confidence of one frame, to 1/254."""
+        doubt = int(self._doubt[frame])
+        return None if doubt == NO_CONFIDENCE else 1 - (doubt - 1) / (CONFIDENCE_LEVELS - 1)
 
-    def columns(self, axis: TimeAxis, ratio: float = 1.0) -> np.ndarray:
-        """Codes uint16 per device column of the axis (`ratio` device pixels per pixel), 0 beyond the end."""
-        if self._dirty:
-            self._build()
-        return columns_of(self._levels, axis, ratio)
+    def columns(self, plan: ColumnPlan) -> np.ndarray:
+        """Codes uint16 per device column, 0 beyond the end."""
+        if self._levels is None:
+            self._levels = pyramid(_RANK[self._states] << 8 | self._doubt)
+        return plan.columns(self._levels)
 
     def _check(self, values: np.ndarray, what: str) -> None:
         if np.shape(values) != self._states.shape:
             raise ValueError(f"{what} must be {self._states.shape}, got {np.shape(values)}")
 
-    def _encoded(self, part: slice) -> np.ndarray:
-        codes = _RANK[self._states[part]] << 8
-        if self._confidence is not None:
-            known = self._confidence[part]
-            doubt = 1 + np.rint((1 - np.clip(np.nan_to_num(known, nan=1.0), 0, 1)) * (CONFIDENCE_LEVELS - 1))
-            codes |= np.where(np.isnan(known), NO_CONFIDENCE, doubt).astype(np.uint16)
-        return codes
 
-    def _build(self) -> None:
-        self._levels = pyramid(self._encoded(slice(None)))
-        self._dirty = False
+def _doubt_of(confidence: np.ndarray) -> np.ndarray:
+    """uint8 (n,): 1 for confidence 1 to 255 for 0; 0 for NaN."""
+    doubt = 1 + np.rint((1 - np.clip(confidence, 0, 1)) * (CONFIDENCE_LEVELS - 1))
+    return np.nan_to_num(doubt, nan=NO_CONFIDENCE).astype(np.uint8)
 
 
 def pyramid(codes: np.ndarray) -> list[np.ndarray]:
@@ -223,29 +214,36 @@ def pyramid(codes: np.ndarray) -> list[np.ndarray]:
     return levels
 
 
-def columns_of(levels: list[np.ndarray], axis: TimeAxis, ratio: float = 1.0) -> np.ndarray:
-    """The largest code under each device column of the axis; see `Lane.columns`."""
-    count, width = len(levels[0]), round(axis.width * ratio)
-    edges = axis.first + np.arange(width + 1) / (axis.px_per_frame * ratio)
-    per_column = 1 / (axis.px_per_frame * ratio)
-    level = 0
-    while level + 1 < len(levels) and FANOUT ** (level + 1) <= per_column:
-        level += 1
-    values, block = levels[level], FANOUT**level
-    starts = np.floor(edges[:-1] / block + 1e-9).astype(np.int64)
-    stops = (
-        np.maximum(starts + 1, np.ceil(edges[1:] / block - 1e-9).astype(np.int64))
-        if per_column > 1
-        else starts + 1
-    )
-    inside = (edges[:-1] < count) & (starts < len(values))
-    starts, stops = np.clip(starts, 0, len(values) - 1), np.clip(stops, 1, len(values))
-    result = values[starts]
-    for offset in range(1, int((stops - starts).max(initial=1))):
-        at = starts + offset
-        result = np.maximum(result, np.where(at < stops, values[np.minimum(at, len(values) - 1)], 0))
-    result[~inside] = 0
-    return result
+class ColumnPlan:
+    """Which entries of which level of a pyramid each device column sums up; the same for all lanes.
+
+    `ratio` device pixels stand for a pixel of the axis.
+    """
+
+    def __init__(self, axis: TimeAxis, ratio: float = 1.0) -> None:
+        self.width = round(axis.width * ratio)
+        per_column = 1 / (axis.px_per_frame * ratio)
+        edges = axis.first + np.arange(self.width + 1) * per_column
+        self.level, size = 0, axis.count
+        while size > FANOUT and FANOUT ** (self.level + 1) <= per_column:
+            self.level, size = self.level + 1, -(-size // FANOUT)
+        block = FANOUT**self.level
+        # A hair inwards: an edge that lies on a frame's border must not reach over it by rounding.
+        starts = np.floor(edges[:-1] / block + 1e-9).astype(np.int64)
+        stops = np.ceil(edges[1:] / block - 1e-9).astype(np.int64) if per_column > 1 else starts + 1
+        self._inside = edges[:-1] < axis.count
+        self._starts = np.clip(starts, 0, max(0, size - 1))
+        self._stops = np.clip(stops, self._starts + 1, max(1, size))
+
+    def columns(self, levels: list[np.ndarray]) -> np.ndarray:
+        """The largest code under each column."""
+        values = levels[self.level]
+        result = values[self._starts]
+        for offset in range(1, int((self._stops - self._starts).max(initial=1))):
+            at = self._starts + offset
+            np.maximum(result, values[np.minimum(at, self._stops - 1)], out=result)
+        result[~self._inside] = 0
+        return result
 
 
 def decoded(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

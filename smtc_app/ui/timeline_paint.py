@@ -95,32 +95,39 @@ def lane_image(codes: np.ndarray, height: int, palette: StatusColours) -> np.nda
     A propagated column is as high and as strong in colour as it is confident, over a faint ground, and turns
     red where it is doubtful; every other status fills the lane. Stale columns are hatched.
     """
+    image = np.ascontiguousarray(_column_pictures(height, palette)[codes].T)
+    stale = np.flatnonzero(codes >> 8 == PRIORITY[FrameStatus.STALE])
+    if len(stale):
+        ground = _packed(_rank_colours(palette)[1])[PRIORITY[FrameStatus.STALE]]
+        stripe = (stale + np.arange(height)[:, None]) // 3 % 2 == 1
+        image[:, stale] = np.where(stripe, ground, image[:, stale])
+    return image
+
+
+@cache
+def _column_pictures(height: int, palette: StatusColours) -> np.ndarray:
+    """uint32 (codes, height): what a column of each code looks like from top to bottom."""
+    codes = np.arange(len(PRIORITY) << 8, dtype=np.uint16)
     rank, confidence = decoded(codes)
     strong, faint = _rank_colours(palette)
     doubtful = np.array(QColor(palette.doubtful).getRgb()[:3], np.float32)
     level = np.where(np.isnan(confidence), 1.0, confidence).astype(np.float32)
     level[(rank != PRIORITY[FrameStatus.PROPAGATED]) & (rank != PRIORITY[FrameStatus.STALE])] = 1
     strength = (LEAST_STRENGTH + (1 - LEAST_STRENGTH) * level)[:, None]
-    low = faint[rank]
     doubt = np.clip((SURE - level) / (SURE - DOUBTFUL), 0, 1)[:, None]
-    full = strong[rank]
+    low, full = faint[rank], strong[rank]
     full = full + (doubtful - full) * doubt
     colour = low + (full - low) * np.maximum(strength, doubt)
-    from_bottom = (height - np.arange(height, dtype=np.float32) - 0.5)[:, None]
-    filled = from_bottom <= (0.16 + 0.84 * level) * height
-    stale = rank == PRIORITY[FrameStatus.STALE]
-    if stale.any():
-        stripe = (np.arange(len(codes)) + np.arange(height)[:, None]) // 3 % 2 == 1
-        filled &= ~(stripe & stale)
-    top, ground = _packed(colour), _packed(low)
-    return np.where(filled, top, ground)
+    from_bottom = height - np.arange(height, dtype=np.float32) - 0.5
+    filled = from_bottom <= (0.16 + 0.84 * level[:, None]) * height
+    return np.where(filled, _packed(colour)[:, None], _packed(low)[:, None])
 
 
 def paint_lane(
     painter: QPainter, codes: np.ndarray, rect: QRectF, ratio: float, palette: StatusColours
 ) -> None:
     """A lane's codes (one per device column) into `rect`."""
-    pixels = np.ascontiguousarray(lane_image(codes, max(1, round(rect.height() * ratio)), palette))
+    pixels = lane_image(codes, max(1, round(rect.height() * ratio)), palette)
     height, width = pixels.shape
     image = QImage(pixels.data, width, height, 4 * width, QImage.Format.Format_RGB32)
     painter.drawImage(QRectF(rect.left(), rect.top(), width / ratio, rect.height()), image)
