@@ -126,8 +126,8 @@ class ApplyPropagation(Command):
 def _merged(current: np.ndarray, labels: np.ndarray, targets: set[int]) -> tuple[np.ndarray, set[int]]:
     """The targets' pixels of `labels` around what stays of `current` (H, W); and the ids in the result.
 
-    Works id by id, because comparing a whole map with one id takes a tenth of looking every pixel up in a table,
-    and this runs in the window's thread for every propagated frame.
+    Works id by id, because comparing a whole map with one id takes a tenth of looking every pixel up in a
+    table, and this runs in the window's thread for every propagated frame.
     """
     staying = _ids(current) - targets
     new = _ids(labels)
@@ -143,8 +143,8 @@ def _merged(current: np.ndarray, labels: np.ndarray, targets: set[int]) -> tuple
 
 def _ids(labels: np.ndarray) -> set[int]:
     """The ids other than 0 in a label map, uint16 (H, W)."""
-    counts = cv2.calcHist([labels], [0], None, [65536], [0, 65536])
-    return {int(i) for i in np.flatnonzero(counts[1:, 0]) + 1}
+    counts = cv2.calcHist([labels], [0], None, [65536], [0, 65536]).ravel()
+    return {int(i) for i in np.flatnonzero(counts[1:]) + 1}
 
 
 def _stays(edit: Edit, frame: int, object_id: int) -> bool:
