@@ -14,33 +14,31 @@ from typing import Any
 
 from PySide6.QtCore import QObject, QTimer, Slot
 from PySide6.QtGui import QIcon
-from PySide6.QtWidgets import QApplication, QMessageBox
+from PySide6.QtWidgets import QApplication, QDialog, QMessageBox
 
 from smtc_app.assets import assets_folder
-from smtc_app.core.document import Document, DocumentState
 from smtc_app.core.errors import UserError
 from smtc_app.core.settings import Settings, load_settings, save_settings
 from smtc_app.io.frame_cache import FrameCache
-from smtc_app.io.project import is_project, load_project, save_project
-from smtc_app.io.project_lock import ProjectLock
-from smtc_app.io.project_source import find_source, use_source
-from smtc_app.io.source import open_source
-from smtc_app.jobs import tasks, window_tasks
+from smtc_app.jobs import file_tasks, tasks, window_tasks
 from smtc_app.jobs.runner import JobRunner
 from smtc_app.ui.annotation_controller import AnnotationController
+from smtc_app.ui.autosave_controller import AutosaveController
+from smtc_app.ui.dialogs_settings import SettingsDialog
 from smtc_app.ui.frame_controller import FrameController
 from smtc_app.ui.main_window import MainWindow
 from smtc_app.ui.presenter import Presenter
 from smtc_app.ui.project_controller import ProjectController
 from smtc_app.ui.propagation_controller import PropagationController
 from smtc_app.ui.proposal_controller import ProposalController
-from smtc_app.ui.services import Opened, Services, SourceMissing
+from smtc_app.ui.services import Services
 from smtc_app.ui.session import Session
 from smtc_app.ui.theme import Theme
 from smtc_app.ui.window_controller import WindowController
 
 logger = logging.getLogger(__name__)
 
+PRESET_NAMES = ("default", "dino", "crw", "crw-stride8")
 PRELOAD_DELAY_MS = 400
 """The window is drawn and answers before torch is imported behind it."""
 
@@ -50,43 +48,6 @@ def demo_clip() -> Path:
     return assets_folder() / "demo" / "clip.mp4"
 
 
-def open_task(
-    ctx: Any, path: Path, demo: bool = False, footage: Path | None = None
-) -> Opened | SourceMissing:
-    """Open footage, or a project and the footage that belongs to it."""
-    ctx.progress(0, 0, "opening")
-    if not is_project(path):
-        source = open_source(path)
-        return Opened(source, Document(len(source), source.size), demo=demo)
-    lock = ProjectLock(path).acquire()
-    try:
-        info, document = load_project(path)
-        try:
-            found = find_source(info) if footage is None else use_source(info, footage)
-        except UserError as error:
-            lock.release()
-            return SourceMissing(str(error))
-    except BaseException:
-        lock.release()
-        raise
-    notes = tuple(note for note in (*info.notes, found.note) if note)
-    return Opened(found.source, document, info.path, notes, parameters=info.parameters, release=lock.release)
-
-
-def save_task(
-    ctx: Any, path: Path, state: DocumentState, source: Any, parameters: dict[str, Any]
-) -> tuple[Path, Callable[[], None] | None]:
-    """Save a project and keep the right to write into its folder."""
-
-    def progress(done: int, total: int) -> None:
-        ctx.progress(done, total, "writing masks")
-
-    info = save_project(path, state, source, parameters, progress=progress)
-    if ProjectLock.held_here(info.path):
-        return info.path, None
-    return info.path, ProjectLock(info.path).acquire().release
-
-
 def make_services(settings: Settings) -> Services:
     """The real ones."""
 
@@ -94,21 +55,24 @@ def make_services(settings: Settings) -> Services:
         return FrameCache(source, limit_bytes=settings.frame_cache_bytes, **callbacks)
 
     return Services(
-        open_task=open_task,
-        save_task=save_task,
+        open_task=file_tasks.open_task,
+        save_task=file_tasks.save_task,
+        make_journal=file_tasks.make_journal,
+        list_recoveries_task=file_tasks.list_recoveries_task,
+        restore_task=file_tasks.restore_task,
         export_task=window_tasks.on_own_source(window_tasks.export_task),
         import_mask_task=window_tasks.import_mask_task,
         propose_task=window_tasks.on_own_source(tasks.propose_task),
         propagate_task=window_tasks.on_own_source(window_tasks.propagate_groups_task),
         split_task=window_tasks.on_own_source(tasks.split_task),
-        preload_task=tasks.preload_task,
+        preload_task=window_tasks.preload_task,
         make_frame_cache=make_frame_cache,
         demo_clip=demo_clip,
     )
 
 
 class Application(QObject):
-    """All objects of a running window. `close` ends its threads; it must be called before the process ends."""
+    """All objects of a running window; `close` ends its threads, before the process ends."""
 
     def __init__(self, services: Services, settings: Settings, notes: tuple[str, ...] = ()) -> None:
         super().__init__()
@@ -124,7 +88,11 @@ class Application(QObject):
         self.annotation = AnnotationController(self.session, self)
         self.proposals = ProposalController(self.session, self.models, services, parent=self)
         self.propagation = PropagationController(self.session, self.models, services, parent=self)
-        self.project = ProjectController(self.session, self.files, services, self.window, parent=self)
+        self.autosave = AutosaveController(self.session, self.files, services, parent=self)
+        self.autosave.enabled = settings.autosave
+        self.project = ProjectController(
+            self.session, self.files, services, self.autosave, self.window, parent=self
+        )
         self.controller = WindowController(
             self.window,
             self.session,
@@ -137,11 +105,15 @@ class Application(QObject):
             (self.models, self.files),
             parent=self,
         )
+        self.autosave.warned.connect(self._on_warned)
+        self.autosave.offered.connect(self._on_offered)
         self.proposals.model_settings = self._model_settings
         self.propagation.model_settings = self._propagation_settings
         self.project.before_close = self._before_close
         self.project.opened.connect(self._on_opened_path)
         self.session.opened.connect(self._on_opened)
+        self.propagation.started.connect(self._on_propagation_started)
+        self.window.actions_table.connect("settings", self._ask_settings)
         self.window.hint.closed.connect(self._on_hint_closed)
         self.window.may_close = self._may_close
         self._closed = False
@@ -161,14 +133,18 @@ class Application(QObject):
                 **self._model_settings(),
             )
 
-    def close(self) -> None:
-        """Cancel, join, then let go; repeating it does no harm."""
+    def close(self, *, discard: bool = False) -> None:
+        """Cancel, join, then let go; repeating it does no harm.
+
+        `discard`: the person has been asked about unsaved work, so that the journal of it may go.
+        """
         if self._closed:
             return
         self._closed = True
         self.frames.close()
         self.files.close()
         self.models.close()
+        self.autosave.stop(discard=discard)
         self.session.close()
         self._remember_settings()
 
@@ -212,6 +188,19 @@ class Application(QObject):
         except UserError as error:
             logger.warning("%s", error)
 
+    def _ask_settings(self, _checked: bool = False) -> None:
+        self._remember_settings()
+        dialog = SettingsDialog(self.settings, PRESET_NAMES, parent=self.window)
+        if dialog.exec() != QDialog.DialogCode.Accepted or not dialog.changes:
+            return
+        changes = dialog.changes
+        if "theme" in changes:
+            self.controller.set_theme(changes["theme"])
+        self._change_settings(**changes)
+        if "model" in changes or "device" in changes:
+            self.window.device_label.set_text("Loading the model…")
+            self.preload()
+
     def _model_settings(self) -> dict[str, Any]:
         return {"model": self.settings.model, "device": self.settings.device}
 
@@ -237,6 +226,21 @@ class Application(QObject):
             self.controller.show_first_steps()
 
     @Slot(object)
+    def _on_warned(self, sentence: str) -> None:
+        self.window.banner.show_message(sentence, kind="warning")
+
+    @Slot(object)
+    def _on_offered(self, message: tuple[str, str, Callable[[], object]]) -> None:
+        sentence, button, slot = message
+        self.window.banner.show_message(sentence, kind="warning", button=button, slot=slot)
+
+    @Slot(object)
+    def _on_propagation_started(self, _job: object) -> None:
+        # Whoever propagates has found out how it goes.
+        self.window.hint.hide()
+        self._change_settings(hint_shown=True)
+
+    @Slot(object)
     def _on_hint_closed(self, _nothing: object) -> None:
         self._change_settings(hint_shown=True)
 
@@ -254,12 +258,12 @@ class Application(QObject):
             return False
         # The window goes at once; joining the worker may take a moment longer.
         self.window.hide()
-        self.close()
+        self.close(discard=True)
         return True
 
 
 def run_window(source: str | None, *, demo: bool = False) -> int:
-    """Open the window, with `source` or the demo clip in it, and run until it is closed; returns the exit code."""
+    """Open the window, with `source` or the demo clip in it, and run until it is closed: the exit code."""
     started_s = time.monotonic()
     application = QApplication.instance() or QApplication(sys.argv[:1])
     application.setApplicationName("smtc-app")
@@ -273,6 +277,8 @@ def run_window(source: str | None, *, demo: bool = False) -> int:
         parts.project.open_demo()
     elif source is not None:
         parts.project.open(source)
+    else:
+        parts.autosave.look_for_lost_work()
     QTimer.singleShot(PRELOAD_DELAY_MS, parts.preload)
     logger.info("window up after %.2f s", time.monotonic() - started_s)
     try:

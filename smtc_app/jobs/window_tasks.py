@@ -5,7 +5,11 @@ The window's decoder thread and the worker never share a decoder: each job reads
 
 from __future__ import annotations
 
+import ctypes
 import functools
+import importlib.util
+import logging
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,11 +19,14 @@ import numpy as np
 from smtc_app.core.document import DocumentState
 from smtc_app.io.davis import export_davis
 from smtc_app.io.masks import read_mask
+from smtc_app.jobs import tasks
 from smtc_app.jobs.context import TaskContext
-from smtc_app.jobs.tasks import RunSummary, propagate_task
+from smtc_app.jobs.tasks import ModelSummary, RunSummary, propagate_task
 
 if TYPE_CHECKING:
     from smtc_app.io.source import FrameSource
+
+logger = logging.getLogger(__name__)
 
 PropagationGroup = tuple[frozenset[int], Mapping[int, np.ndarray], str, tuple[int, int]]
 """Ids, labels of their keyframes, direction, and the frames to compute as (first, one past the last)."""
@@ -117,3 +124,32 @@ def import_mask_task(
     """The label map (H,W) of a mask image of `size` (width, height), and what was repaired in it."""
     ctx.progress(0, 1, "reading the mask")
     return read_mask(path, size)
+
+
+def preload_task(ctx: TaskContext, **settings: Any) -> ModelSummary:
+    """Import torch and load the model, with as little as possible of the interpreter held meanwhile.
+
+    Args:
+        settings: what `tasks.preload_task` takes (model, device).
+    """
+    _load_torch_libraries()
+    return tasks.preload_task(ctx, **settings)
+
+
+def _load_torch_libraries() -> None:
+    """Map torch's shared libraries into the process before `import torch` does.
+
+    Python holds its lock while it loads an extension, which stops the window for a second; a foreign call
+    does not hold it. A library that is not found here is simply loaded by the import.
+    """
+    if os.name != "posix":
+        return
+    spec = importlib.util.find_spec("torch")
+    folders = (spec.submodule_search_locations or ()) if spec is not None else ()
+    for folder in folders:
+        library = Path(folder) / "lib" / "libtorch_python.so"
+        if library.exists():
+            dlopen = ctypes.CDLL(None).dlopen
+            dlopen.argtypes, dlopen.restype = (ctypes.c_char_p, ctypes.c_int), ctypes.c_void_p
+            if not dlopen(os.fsencode(library), os.RTLD_NOW):
+                logger.info("%s could not be loaded ahead of torch", library)

@@ -254,8 +254,8 @@ class AboutDialog(QDialog):
             "exported as DAVIS masks.<br><br>"
             f"<b>Model</b>&nbsp; {model}<br><b>Device</b>&nbsp; {device}<br><br>"
             "Method: Qian et al., <i>Semantics Meets Temporal Correspondence: Self-supervised "
-            "Object-centric Learning in Videos</i>, ICCV 2023. Propagation protocols: Jabri et al., CRW, 2020, "
-            "and Caron et al., DINO, 2021.<br><br>"
+            "Object-centric Learning in Videos</i>, ICCV 2023. Propagation protocols: Jabri et al., "
+            "CRW, 2020, and Caron et al., DINO, 2021.<br><br>"
             "Built with Qt for Python (LGPL), PyTorch, timm, PyAV, OpenCV, scikit-image and NumPy. "
             "<i>smtc-model list</i> shows every model with its licence."
         )

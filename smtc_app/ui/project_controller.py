@@ -14,10 +14,12 @@ from PySide6.QtCore import QObject, QUrl, Signal
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QDialog, QFileDialog, QMessageBox, QWidget
 
+from smtc_app.jobs.opened import Opened, SourceMissing
 from smtc_app.jobs.runner import Job, JobRunner
+from smtc_app.ui.autosave_controller import AutosaveController
 from smtc_app.ui.dialogs_export import ExportDialog, ExportRequest
 from smtc_app.ui.object_panel import ObjectRow
-from smtc_app.ui.services import Opened, Services, SourceMissing
+from smtc_app.ui.services import Services
 from smtc_app.ui.session import Session
 
 logger = logging.getLogger(__name__)
@@ -48,6 +50,7 @@ class ProjectController(QObject):
         session: Session,
         runner: JobRunner,
         services: Services,
+        autosave: AutosaveController,
         window: QWidget,
         *,
         parent: QObject | None = None,
@@ -55,6 +58,8 @@ class ProjectController(QObject):
         super().__init__(parent)
         self._session, self._runner, self._window = session, runner, window
         self.services = services
+        self.autosave = autosave
+        autosave.restore = self.restore
         self._opening: Job | None = None
         self._saving: Job | None = None
         self.before_close: Callable[[], None] = lambda: None
@@ -103,7 +108,15 @@ class ProjectController(QObject):
 
         self._with_saved_work(go)
 
+    def restore(self, recovery: Any) -> None:
+        """Open unsaved work that a crash has left."""
+        path = Path(recovery.source.path)
+        self._submit_opening(path, self.services.restore_task, recovery)
+
     def _open_now(self, path: Path, demo: bool, footage: Path | None = None) -> None:
+        self._submit_opening(path, self.services.open_task, path, demo, footage)
+
+    def _submit_opening(self, path: Path, task: Callable[..., Any], *arguments: Any) -> None:
         if self._opening is not None:
             self._opening.cancel()
 
@@ -118,7 +131,7 @@ class ProjectController(QObject):
                 self._on_opened(path, result)
             else:
                 # Another path has been asked for in between.
-                _drop(result)
+                result.close()
 
         def on_error(sentence: str) -> None:
             if job is self._opening:
@@ -127,10 +140,8 @@ class ProjectController(QObject):
 
         job = self._opening = self._runner.submit(
             f"Opening {path.name}",
-            self.services.open_task,
-            path,
-            demo,
-            footage,
+            task,
+            *arguments,
             on_done=on_done,
             on_error=on_error,
         )
@@ -140,8 +151,9 @@ class ProjectController(QObject):
         self.close_now()
         self._session.set_project(result.project, result.release)
         self._session.open(result.source, result.document, demo=result.demo)
-        if result.recovered and self._session.undo is not None:
+        if result.recovery is not None:
             self._session.undo.mark_unsaved()
+        self.autosave.start(result)
         if not result.demo:
             self.opened.emit(str(result.project or path))
         if result.notes:
@@ -208,18 +220,22 @@ class ProjectController(QObject):
             return
         revision = document.revision
 
-        def on_done(result: tuple[Path, Callable[[], None] | None]) -> None:
+        save_id = self.autosave.mark_save()
+        state = document.snapshot()
+
+        def on_done(result: tuple[Any, Callable[[], None] | None]) -> None:
             self._saving = None
-            folder, release = result
+            info, release = result
             if document is not session.document:
                 if release is not None:
                     release()
                 return
-            session.set_project(folder, release or session.release_project)
+            session.set_project(info.path, release or session.release_project)
+            self.autosave.saved(info, state)
             if document.revision == revision:
                 session.undo.mark_clean()
             session.history_changed.emit(None)
-            self.opened.emit(str(path))
+            self.opened.emit(str(info.path))
             if then is not None:
                 then()
             else:
@@ -233,9 +249,10 @@ class ProjectController(QObject):
             f"Saving {path.name}",
             self.services.save_task,
             path,
-            document.snapshot(),
+            state,
             session.source,
             self.parameters(),
+            save_id,
             on_done=on_done,
             on_error=on_error,
         )
@@ -362,11 +379,3 @@ class ProjectController(QObject):
         if session.is_open and not session.demo:
             return (session.project or Path(session.source.path)).parent
         return Path.home()
-
-
-def _drop(result: Opened) -> None:
-    """Let go of something that was opened and is not wanted any more."""
-    if result.release is not None:
-        result.release()
-    result.source.close()
-    result.document.close()

@@ -5,37 +5,12 @@ The user interface imports neither io nor tasks; tests hand in small fakes inste
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from smtc_app.core.document import Document
-
-
-@dataclass(frozen=True)
-class Opened:
-    """What opening a path gave: footage and document, and what the person should know about it.
-
-    `project` is None for bare footage. `recovered` says that the document holds work that was never saved.
-    `parameters` are what was saved with the project. `release` gives up the right to write into its folder.
-    """
-
-    source: Any
-    document: Document
-    project: Path | None = None
-    notes: tuple[str, ...] = ()
-    recovered: bool = False
-    demo: bool = False
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-    release: Callable[[], None] | None = None
-
-
-@dataclass(frozen=True)
-class SourceMissing:
-    """A project whose footage was not found; `sentence` says so, the person can show where it is."""
-
-    sentence: str
+from smtc_app.jobs.opened import Opened, SourceMissing
 
 
 @dataclass(frozen=True)
@@ -44,8 +19,14 @@ class Services:
 
     open_task: Callable[..., Opened | SourceMissing]
     """(ctx, path, demo, footage) -> Opened; `footage`: where the person says that a project's video is"""
-    save_task: Callable[..., tuple[Path, Callable[[], None] | None]]
-    """(ctx, path, state, source, parameters) -> the folder, and what releases it if it was not held before"""
+    save_task: Callable[..., tuple[Any, Callable[[], None] | None]]
+    """(ctx, path, state, source, parameters, save_id) -> project info, what releases it if it was not held"""
+    make_journal: Callable[[Opened, Callable[[str], None]], Any]
+    """(opened, on_problem) -> journal of its document"""
+    list_recoveries_task: Callable[..., Sequence[Any]]
+    """(ctx) -> unsaved work of crashes, newest first"""
+    restore_task: Callable[..., Opened]
+    """(ctx, recovery, footage) -> Opened"""
     export_task: Callable[..., int]
     """(ctx, source, state, folder, frames, objects, overwrite) -> number of masks written and read back"""
     import_mask_task: Callable[..., tuple[Any, Sequence[str]]]

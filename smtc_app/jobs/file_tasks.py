@@ -1,0 +1,123 @@
+"""Opening, saving and restoring as the window asks for them: io put together, run in a worker thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from smtc_app.core.document import Document, DocumentState
+from smtc_app.core.errors import UserError
+from smtc_app.io.autosave import Autosave
+from smtc_app.io.project import ProjectInfo, is_project, load_project, save_project
+from smtc_app.io.project_lock import ProjectLock
+from smtc_app.io.project_source import find_source, use_source
+from smtc_app.io.recovery import Recovery, find_recovery, list_recoveries
+from smtc_app.io.source import open_source
+from smtc_app.jobs.context import TaskContext
+from smtc_app.jobs.opened import Opened, SourceMissing
+
+
+def open_task(
+    ctx: TaskContext, path: Path, demo: bool = False, footage: Path | None = None
+) -> Opened | SourceMissing:
+    """Open footage, or a project with its footage and whatever a crash has left unsaved.
+
+    Args:
+        footage: where the person says that a project's video is.
+
+    Raises:
+        UserError: nothing that can be opened, or a project that is open elsewhere.
+    """
+    ctx.progress(0, 0, "opening")
+    if not is_project(path):
+        source = open_source(path)
+        return Opened(source, Document(len(source), source.size), demo=demo)
+    lock = ProjectLock(path).acquire()
+    try:
+        info, document = load_project(path)
+        try:
+            found = find_source(info) if footage is None else use_source(info, footage)
+        except UserError as error:
+            lock.release()
+            return SourceMissing(str(error))
+        notes = [note for note in (*info.notes, found.note) if note]
+        saved_state, recovery = document.snapshot(), find_recovery(info)
+        if recovery is not None:
+            notes.append(f"Restored {_steps(recovery.apply(document))} that had not been saved.")
+    except BaseException:
+        lock.release()
+        raise
+    return Opened(
+        found.source,
+        document,
+        info.path,
+        tuple(notes),
+        info=info,
+        release=lock.release,
+        recovery=recovery,
+        saved_state=saved_state if recovery is not None else None,
+    )
+
+
+def save_task(
+    ctx: TaskContext,
+    path: Path,
+    state: DocumentState,
+    source: Any,
+    parameters: dict[str, Any],
+    save_id: str | None,
+) -> tuple[ProjectInfo, Callable[[], None] | None]:
+    """Save a project and keep the right to write into its folder.
+
+    Returns what the project says about itself, and what gives up that right if it was not held before.
+    """
+
+    def progress(done: int, total: int) -> None:
+        ctx.progress(done, total, "writing masks")
+
+    info = save_project(path, state, source, parameters, save_id=save_id, progress=progress)
+    if ProjectLock.held_here(info.path):
+        return info, None
+    return info, ProjectLock(info.path).acquire().release
+
+
+def list_recoveries_task(ctx: TaskContext) -> list[Recovery]:
+    """Documents that were never saved and that a crash has left, newest first."""
+    ctx.progress(0, 0, "looking for unsaved work")
+    return list_recoveries()
+
+
+def restore_task(ctx: TaskContext, recovery: Recovery) -> Opened:
+    """Open the footage of work that was never saved, and the work.
+
+    Raises:
+        UserError: the footage is gone or is another one now.
+    """
+    ctx.progress(0, 0, "restoring")
+    source = open_source(recovery.source.path)
+    try:
+        if (len(source), tuple(source.size)) != (recovery.source.frame_count, tuple(recovery.source.size)):
+            raise UserError(f"{source.path} is another video now, so the unsaved work does not fit it.")
+        document = Document(len(source), source.size)
+        note = f"Restored {_steps(recovery.apply(document))}; save the project to keep them."
+    except BaseException:
+        source.close()
+        raise
+    return Opened(source, document, notes=(note,), recovery=recovery)
+
+
+def make_journal(opened: Opened, on_problem: Callable[[str], None]) -> Autosave:
+    """The journal of a document that has just been opened; call it in the document's thread."""
+    return Autosave(
+        opened.document,
+        opened.source,
+        project=opened.info,
+        saved_state=opened.saved_state,
+        recovery=opened.recovery,
+        on_problem=on_problem,
+    )
+
+
+def _steps(count: int) -> str:
+    return "1 step" if count == 1 else f"{count} steps"

@@ -1,0 +1,46 @@
+"""What comes out of opening a path, as plain data that the window and the tasks share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from smtc_app.core.document import Document
+
+
+@dataclass(frozen=True)
+class Opened:
+    """Footage and document, and what the person should know about them.
+
+    project      folder of the project, None for bare footage
+    info         what the project says about itself
+    release      gives up the right to write into its folder
+    recovery     unsaved work that a crash had left and that is in the document now
+    saved_state  what the project holds without it
+    """
+
+    source: Any
+    document: Document
+    project: Path | None = None
+    notes: tuple[str, ...] = ()
+    demo: bool = False
+    info: Any = None
+    release: Callable[[], None] | None = None
+    recovery: Any = None
+    saved_state: Any = None
+
+    def close(self) -> None:
+        """Let go of it, when it is not wanted any more."""
+        if self.release is not None:
+            self.release()
+        self.source.close()
+        self.document.close()
+
+
+@dataclass(frozen=True)
+class SourceMissing:
+    """A project whose footage was not found; `sentence` says so, the person can show where it is."""
+
+    sentence: str
