@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Iterable, Mapping
 
-import cv2
 import numpy as np
 
 from smtc_app.core.annotation import ANCHORED, FrameStatus
 from smtc_app.core.command import Command, counted
 from smtc_app.core.document import Document
 from smtc_app.core.edit import Edit
+from smtc_app.core.mask_regions import label_ids
 from smtc_app.core.operations import Row
 from smtc_app.core.track import encode_confidence
 
@@ -119,7 +119,7 @@ class ApplyPropagation(Command):
                 for object_id, track in document._tracks.items()
                 if any(0 <= k < document.frame_count and track.status[k] in ANCHORED for k in sources)
             }
-            named = {*np.unique(labels).tolist(), *confidence, *anchored}
+            named = {*label_ids(labels), *confidence, *anchored}
         return [object_id for object_id in document.objects if object_id in named]
 
 
@@ -129,8 +129,8 @@ def _merged(current: np.ndarray, labels: np.ndarray, targets: set[int]) -> tuple
     Works id by id, because comparing a whole map with one id takes a tenth of looking every pixel up in a
     table, and this runs in the window's thread for every propagated frame.
     """
-    staying = _ids(current) - targets
-    new = _ids(labels)
+    staying = label_ids(current) - targets
+    new = label_ids(labels)
     if not staying and new <= targets:
         return labels, new
     merged = labels.copy()
@@ -138,13 +138,7 @@ def _merged(current: np.ndarray, labels: np.ndarray, targets: set[int]) -> tuple
         merged[labels == object_id] = 0
     for object_id in staying:
         np.copyto(merged, current, where=current == object_id)
-    return merged, _ids(merged)
-
-
-def _ids(labels: np.ndarray) -> set[int]:
-    """The ids other than 0 in a label map, uint16 (H, W)."""
-    counts = cv2.calcHist([labels], [0], None, [65536], [0, 65536]).ravel()
-    return {int(i) for i in np.flatnonzero(counts[1:]) + 1}
+    return merged, label_ids(merged)
 
 
 def _stays(edit: Edit, frame: int, object_id: int) -> bool:
