@@ -87,7 +87,8 @@ def propose(
             writer.write(frame, labels)
             rows += found
         writer.finish()
-        write_atomically(folder / PROPOSALS_JSON, (json.dumps(rows, indent=1) + "\n").encode())
+        lines = ",\n ".join(json.dumps(row) for row in rows)
+        write_atomically(folder / PROPOSALS_JSON, f"[{lines}]\n".encode())
     if not rows:
         say("No object was found; try other frames, or more with --max-objects.")
     return {"proposals": rows, **_told(summary, out, len(frames), started_s, say)}

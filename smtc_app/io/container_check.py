@@ -7,8 +7,10 @@ annotation; this reads only the few bytes of the container that say how long the
 from __future__ import annotations
 
 from pathlib import Path
+from typing import BinaryIO
 
 EBML = b"\x1a\x45\xdf\xa3"
+BOXES = set(b"ftyp moov mdat wide free skip moof mfra sidx styp meta uuid pdin".split())
 SEGMENT = b"\x18\x53\x80\x67"
 
 
@@ -22,12 +24,12 @@ def is_cut_off(path: Path) -> bool:
             return announced > size and announced != 0xFFFFFFFF + 8
         if head[:4] == EBML:
             return _matroska_end(head) > size
-        if head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"):
+        if head[4:8] in BOXES:
             return _last_box_end(file, size) > size
     return False
 
 
-def _last_box_end(file, size: int) -> int:
+def _last_box_end(file: BinaryIO, size: int) -> int:
     """Where the last top-level MP4/MOV box should end."""
     at = 0
     while at + 8 <= size:
@@ -38,7 +40,7 @@ def _last_box_end(file, size: int) -> int:
             length = int.from_bytes(header[8:16], "big")
         elif length == 0:
             return size  # "to the end of the file"
-        if length < 8:
+        if length < 8 or header[4:8] not in BOXES:
             return size  # not boxes any more: trailing data of some other kind
         at += length
     return at

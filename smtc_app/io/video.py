@@ -69,10 +69,10 @@ class VideoSource(FrameSource):
         self._recent: OrderedDict[int, av.VideoFrame] = OrderedDict()
         self._recent_bytes = 0
         self._recent_limit_bytes = recent_limit_bytes
-        self._table: tuple[av.container.InputContainer, av.VideoStream] | None = None
+        self._closed = False
         if _index is None and is_cut_off(self.path):
             raise self._truncated(None)
-        self._container, self._stream = self._open()
+        self._container, self._stream = _open(self.path)
         self._frames: Iterator[tuple[av.VideoFrame, list[tuple[int, int]]]] | None = None
         self._last = -1  # index of the frame that the decoder put out last
         self._entered_at_start = False
@@ -94,35 +94,14 @@ class VideoSource(FrameSource):
 
     # Opening
 
-    def _open(self) -> tuple[av.container.InputContainer, av.VideoStream]:
-        name = self.path.name
-        try:
-            container = av.open(str(self.path), metadata_errors="ignore")
-        except PermissionError as error:
-            raise UserError(f"{self.path} cannot be read: permission denied.") from error
-        except (av.error.FFmpegError, OSError) as error:
-            raise UserError(f"{name} is not a video that can be read ({_reason(error)}).") from error
-        if set(container.format.name.split(",")) & NOT_FOOTAGE:
-            container.close()
-            raise UserError(f"{name} is not a video; name a video file or a folder of images.")
-        stream = video_index.choose_stream(container)
-        if stream is None:
-            container.close()
-            raise UserError(f"{name} holds no video (only sound, subtitles or a cover picture).")
-        if stream.codec_context is None:
-            container.close()
-            raise UserError(f"{name} uses a video codec that this build of FFmpeg cannot decode.")
-        stream.thread_type = "AUTO"
-        return container, stream
-
     def _reopen_decoder(self) -> None:
         self._frames = None
         self._container.close()
-        self._container, self._stream = self._open()
+        self._container, self._stream = _open(self.path)
 
     def _build_index(self, progress: Callable[[int], None] | None) -> VideoIndex:
         try:
-            index = video_index.index_from_table(self.path, self._stream, self._resolve_group)
+            index = video_index.index_from_table(self.path, self._stream, _GroupResolver(self.path))
             if index is None:
                 index = video_index.index_from_packets(self._container, self._stream, progress)
         except Truncated as error:
@@ -148,12 +127,6 @@ class VideoSource(FrameSource):
         if len(index) == 0:
             raise self._undecodable()
         return index
-
-    def _resolve_group(self, index: VideoIndex, group: int) -> None:
-        with self._lock:
-            if self._table is None:
-                self._table = self._open()
-            video_index.resolve_group(*self._table, index, group)
 
     def _learn_from_first_frame(self) -> None:
         """Size, orientation and first timestamps from the decoder; the container may say otherwise."""
@@ -193,6 +166,8 @@ class VideoSource(FrameSource):
 
     def _read(self, index: int) -> np.ndarray:
         with self._lock:
+            if self._closed:
+                raise ValueError(f"{self.path.name} is closed")
             frame = self._recent.get(index)
             if frame is None:
                 frame = self._decode_until(index)
@@ -332,9 +307,44 @@ class VideoSource(FrameSource):
             self._recent.clear()
             self._recent_bytes = 0
             self._container.close()
-            if self._table is not None:
-                self._table[0].close()
-                self._table = None
+            self._closed = True
+
+
+def _open(path: Path) -> tuple[av.container.InputContainer, av.VideoStream]:
+    name = path.name
+    try:
+        container = av.open(str(path), metadata_errors="ignore")
+    except PermissionError as error:
+        raise UserError(f"{path} cannot be read: permission denied.") from error
+    except (av.error.FFmpegError, OSError) as error:
+        raise UserError(f"{name} is not a video that can be read ({_reason(error)}).") from error
+    if set(container.format.name.split(",")) & NOT_FOOTAGE:
+        container.close()
+        raise UserError(f"{name} is not a video; name a video file or a folder of images.")
+    stream = video_index.choose_stream(container)
+    if stream is None:
+        container.close()
+        raise UserError(f"{name} holds no video (only sound, subtitles or a cover picture).")
+    if stream.codec_context is None:
+        container.close()
+        raise UserError(f"{name} uses a video codec that this build of FFmpeg cannot decode.")
+    stream.thread_type = "AUTO"
+    return container, stream
+
+
+class _GroupResolver:
+    """Reads timestamps of a long file's groups with a container of its own, for all who share the index."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._opened: tuple[av.container.InputContainer, av.VideoStream] | None = None
+
+    def __call__(self, index: VideoIndex, group: int) -> None:
+        with self._lock:
+            if self._opened is None:
+                self._opened = _open(self._path)
+            video_index.resolve_group(*self._opened, index, group)
 
 
 def _reason(error: Exception) -> str:

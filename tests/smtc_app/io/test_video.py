@@ -260,6 +260,21 @@ def test_truncated_file_is_refused_with_a_sentence(make_video, tmp_path, name, c
         open_source(cut)
 
 
+def test_data_behind_the_end_of_a_video_does_no_harm(make_video):
+    path = make_video("v.mp4", count=12)
+    path.write_bytes(path.read_bytes() + b"trailing notes of some camera")
+    with VideoSource(path) as source:
+        assert len(source) == 12
+
+
+def test_a_closed_source_says_so(make_video):
+    source = VideoSource(make_video("v.mp4", count=12))
+    source.close()
+    source.close()
+    with pytest.raises(ValueError, match=r"v\.mp4 is closed"):
+        source[3]
+
+
 def test_damage_inside_a_video_does_not_stop_reading(make_video, tmp_path):
     data = bytearray(make_video("v.ts", "mpeg2video", options={"bf": "2"}).read_bytes())
     middle = len(data) // 2
