@@ -1,0 +1,390 @@
+"""Object proposals without a click: slots and evidence from the video made into masks, linked over frames.
+
+Of each frame: the backbone's features and the slots that its tokens belong to (`region_slots`), small
+regions that follow the image's edges (`regions`), a tree of their merges in which slots have their say
+(`region_tree`), a score of how much each node of it stands out (`objectness`), and the best set of nodes
+that do not overlap. How large the chosen nodes are is the granularity, and choosing again costs next to
+nothing: `FrameCandidates` keeps all but the choice.
+
+Deviation from the paper (arXiv 2308.09951), which takes every instance slot as a mask at the size of its
+tokens: masks are connected, follow edges, leave the background out and keep their identity over the
+video. Without a trained slot head the slots are untrained and say so (`region_slots`).
+
+Letters: H x W pixels of the frame, h x w of the work grid.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import cv2
+import numpy as np
+import torch
+from scipy import ndimage
+from skimage.segmentation import watershed
+
+from .linking import TrackLinker
+from .object_motion import camera_compensated_flow
+from .objectness import Cues, measure, objectness
+from .region_slots import FrameSlots, encode, frame_slots
+from .region_tree import RegionTree, best_antichain, build_tree
+from .regions import Regions, build_regions, work_image
+from .smtc import SMTC
+
+logger = logging.getLogger(__name__)
+
+Progress = Callable[[int, int], None]
+"""Called with (frames done, frames in all); what it raises ends the search."""
+
+EXPECTED_BONUS = 1.0
+"""How much the value of a node grows that is where a known track should be."""
+
+
+class Frames(Protocol):
+    """Random access to frames uint8 (H,W,3) RGB."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> np.ndarray: ...
+
+
+@dataclass(frozen=True)
+class DiscoveryConfig:
+    """What to propose.
+
+    max_objects: most proposals on a frame. granularity: 0 few large to 1 many small. seed: of the slots.
+    min_area, max_area: shares of the frame; what is larger is background. max_border: largest share of the
+    outline on the frame's border. num_slots, iterations: of the slots (a trained head has its own number).
+    motion_offsets: other frames whose motion is looked at; () for none.
+    """
+
+    max_objects: int = 10
+    granularity: float = 0.5
+    seed: int = 0
+    min_area: float = 0.0015
+    max_area: float = 0.4
+    max_border: float = 0.45
+    num_slots: int = 16
+    iterations: int = 5
+    motion_offsets: tuple[int, ...] = (2, 4, -2, -4)
+
+    def __post_init__(self) -> None:
+        for name in ("max_objects", "num_slots", "iterations"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if not 0 <= self.granularity <= 1:
+            raise ValueError(f"granularity must be from 0 to 1, got {self.granularity}")
+        if not 0 <= self.min_area < self.max_area <= 1:
+            raise ValueError(f"min_area {self.min_area} must be below max_area {self.max_area}, both 0 to 1")
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """One proposed object on one frame."""
+
+    frame: int
+    id: int
+    """1 for the best of the frame, and so on"""
+    mask: np.ndarray
+    """bool (H,W), native size, read-only; masks of a frame don't overlap"""
+    score: float
+    """objectness, 0..1"""
+    area: int
+    box: tuple[int, int, int, int]
+    """x0, y0, x1, y1, half open"""
+    slot: int
+    """the slot that has most of it"""
+    track: int
+    """the same number on other frames is the same object"""
+
+
+@dataclass(frozen=True)
+class FrameCandidates:
+    """All that a choice of proposals on one frame needs; made once, asked at any granularity."""
+
+    frame: np.ndarray
+    regions: Regions
+    tree: RegionTree
+    cues: Cues
+    score: np.ndarray
+    """(N,) objectness of every node"""
+    trained: bool
+    """whether the slots come from a trained head"""
+
+    def choose(self, config: DiscoveryConfig, *, expected: Sequence[np.ndarray] = ()) -> np.ndarray:
+        """Nodes of the tree that don't overlap, best first.
+
+        expected: masks (h,w), 0 to 1, of known tracks: nodes there are preferred, so that they stay.
+        """
+        cues = self.cues
+        # The exponent weighs one large node against its parts; at 0.5 two parts of half the size
+        # must each score 0.7 of the whole to win.
+        value = self.score * cues.area ** (1 - config.granularity)
+        for mask in expected:
+            value = value * (1 + EXPECTED_BONUS * self._overlap(mask))
+        fits = (cues.area >= config.min_area) & (cues.area <= config.max_area)
+        value = np.where(fits & (cues.border <= config.max_border), value, 0)
+        chosen = best_antichain(self.tree.parent, value)
+        rank = self.score[chosen]
+        for mask in expected:
+            rank = rank + 0.5 * EXPECTED_BONUS * self._overlap(mask)[chosen]
+        return chosen[np.argsort(-rank, kind="stable")][: config.max_objects]
+
+    def candidates(self, config: DiscoveryConfig, *, most: int) -> list[np.ndarray]:
+        """Masks bool (H,W) of the best nodes, overlapping ones included."""
+        fits = (self.cues.area >= config.min_area) & (self.cues.area <= config.max_area)
+        nodes = np.flatnonzero(fits)
+        nodes = nodes[np.argsort(-self.score[nodes], kind="stable")][:most]
+        height, width = self.frame.shape[:2]
+        masks = (self.work_mask(node).astype(np.uint8) for node in nodes)
+        return [cv2.resize(m, (width, height), interpolation=cv2.INTER_NEAREST) > 0 for m in masks]
+
+    def work_mask(self, node: int) -> np.ndarray:
+        """bool (h,w)"""
+        return self.tree.members[node][self.regions.labels]
+
+    def feature(self, node: int) -> np.ndarray:
+        """(C,) unit vector of a node."""
+        members = self.tree.members[node]
+        mean = self.regions.area[members] @ self.regions.features[members]
+        return mean / max(float(np.linalg.norm(mean)), 1e-6)
+
+    def slot(self, node: int) -> int:
+        """The slot that has most of a node."""
+        members = self.tree.members[node]
+        return int((self.regions.area[members] @ self.regions.slots[members]).argmax())
+
+    def masks(self, nodes: Sequence[int]) -> list[np.ndarray]:
+        """Native masks bool (H,W) of nodes that don't overlap, on the frame's own edges."""
+        labels = np.zeros(self.regions.labels.shape, np.int32)
+        for number, node in enumerate(nodes, 1):
+            labels[(_without_pinholes(self.work_mask(node))) & (labels == 0)] = number
+        native = to_native(labels, self.frame)
+        return [_main_part(native == number) for number in range(1, len(nodes) + 1)]
+
+    def _overlap(self, mask: np.ndarray) -> np.ndarray:
+        """IoU (N,) of every node with a mask (h,w)."""
+        regions = self.regions
+        inside = np.bincount(regions.labels.ravel(), mask.ravel(), len(regions))
+        common = self.tree.members @ inside
+        return common / np.maximum(self.tree.members @ regions.area + mask.sum() - common, 1e-6)
+
+
+class SlotCache:
+    """Candidates of frames, so that another granularity is shown at once.
+
+    model, frames, device: as for `propose`. capacity: frames kept, about 30 MB each.
+    """
+
+    def __init__(
+        self,
+        model: SMTC,
+        frames: Frames,
+        *,
+        config: DiscoveryConfig | None = None,
+        device="auto",
+        capacity: int = 8,
+    ) -> None:
+        self._finder = _Finder(model, frames, config or DiscoveryConfig(), device)
+        self._capacity = capacity
+        self._kept: dict[int, FrameCandidates] = {}
+
+    def candidates(self, index: int) -> FrameCandidates:
+        """Of one frame, from the cache if they are there."""
+        if index not in self._kept:
+            while len(self._kept) >= self._capacity:
+                del self._kept[next(iter(self._kept))]
+            self._kept[index] = self._finder(index)
+        return self._kept[index]
+
+    def propose(self, index: int, config: DiscoveryConfig) -> list[Proposal]:
+        """Proposals of one frame, tracks = ids. Slots and motion follow the cache's own configuration."""
+        found = self.candidates(index)
+        nodes = found.choose(config)
+        return _proposals(index, found, nodes, range(1, len(nodes) + 1))
+
+
+def propose(
+    model: SMTC,
+    frames: Frames,
+    indices: Sequence[int],
+    *,
+    config: DiscoveryConfig | None = None,
+    device: str | torch.device = "auto",
+    progress: Progress | None = None,
+) -> dict[int, list[Proposal]]:
+    """Proposals, best first, of each of the given frames; the same track is the same object.
+
+    Raises ValueError for an index outside the video.
+    """
+    config = config or DiscoveryConfig()
+    order = sorted({int(index) for index in indices})
+    if progress is not None:
+        progress(0, len(order))
+    found: dict[int, list[Proposal]] = {}
+    for done, (index, _, proposals) in enumerate(
+        propose_each(model, frames, order, config=config, device=device), 1
+    ):
+        found[index] = proposals
+        if progress is not None:
+            progress(done, len(order))
+    return found
+
+
+def propose_each(
+    model: SMTC,
+    frames: Frames,
+    indices: Sequence[int],
+    *,
+    config: DiscoveryConfig,
+    device: str | torch.device = "auto",
+) -> Iterator[tuple[int, FrameCandidates, list[Proposal]]]:
+    """(index, candidates, proposals) of the frames in the given order, one after the other."""
+    finder = _Finder(model, frames, config, device)
+    linker = TrackLinker()
+    for index in indices:
+        found = finder(index)
+        nodes = found.choose(config, expected=linker.expect(found.regions.image))
+        masks = [found.work_mask(node) for node in nodes]
+        features = [found.feature(node) for node in nodes]
+        tracks = linker.link(masks, np.array(features).reshape(len(nodes), -1))
+        yield index, found, _proposals(index, found, nodes, tracks)
+
+
+def split_mask(
+    model: SMTC,
+    frame: np.ndarray,
+    mask: np.ndarray,
+    *,
+    parts: int = 2,
+    device: str | torch.device = "auto",
+    seed: int = 0,
+) -> list[np.ndarray]:
+    """Split a mask bool (H,W) of a frame into `parts` masks at most, by slot attention inside it.
+
+    The parts, largest first, don't overlap and together are the mask.
+
+    Raises ValueError for an empty mask or fewer than 2 parts.
+    """
+    from .splitting import split
+
+    return split(model, frame, mask, parts=parts, device=device, seed=seed)
+
+
+class _Finder:
+    """Candidates of any frame of a video; remembers the last keys, for frames that follow one another."""
+
+    def __init__(
+        self, model: SMTC, frames: Frames, config: DiscoveryConfig, device: str | torch.device
+    ) -> None:
+        from .weights import resolve_device
+
+        self._model = model
+        self._frames = frames
+        self._config = config
+        self._device = resolve_device(device)
+        self._last: tuple[int, torch.Tensor] | None = None
+
+    def __call__(self, index: int) -> FrameCandidates:
+        if not 0 <= index < len(self._frames):
+            raise ValueError(f"frame {index} is outside the video, which has {len(self._frames)} frames")
+        frame = self._frames[index]
+        image = work_image(frame)
+        slots = self._slots(index, frame)
+        others = [index + offset for offset in self._config.motion_offsets]
+        others = [other for other in others if 0 <= other < len(self._frames) and other != index]
+        images = (work_image(self._frames[other]) for other in others)
+        same_size = [other for other in images if other.shape == image.shape]
+        motion = camera_compensated_flow(image, same_size) if same_size else []
+        regions = build_regions(image, slots.features, slots.shares, motion=motion)
+        tree = build_tree(regions)
+        cues = measure(regions, tree, min_area=self._config.min_area, max_area=self._config.max_area)
+        return FrameCandidates(frame, regions, tree, cues, objectness(cues), slots.trained)
+
+    def _slots(self, index: int, frame: np.ndarray) -> FrameSlots:
+        keys = encode(self._model, frame, device=self._device)
+        previous = None
+        if self._model.has_slots and index > 0:
+            if self._last is not None and self._last[0] == index - 1:
+                previous = self._last[1]
+            else:
+                previous = encode(self._model, self._frames[index - 1], device=self._device)
+        self._last = (index, keys)
+        config = self._config
+        return frame_slots(
+            self._model,
+            keys,
+            previous,
+            num_slots=config.num_slots,
+            iterations=config.iterations,
+            seed=config.seed,
+        )
+
+
+def _proposals(
+    index: int, found: FrameCandidates, nodes: Sequence[int], tracks: Sequence[int]
+) -> list[Proposal]:
+    proposals = []
+    for node, track, mask in zip(nodes, tracks, found.masks(nodes), strict=True):
+        rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+        if not len(rows):
+            continue
+        mask.setflags(write=False)
+        box = (int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
+        proposals.append(
+            Proposal(
+                frame=index,
+                id=len(proposals) + 1,
+                mask=mask,
+                score=float(found.score[node]),
+                area=int(mask.sum()),
+                box=box,
+                slot=found.slot(node),
+                track=int(track),
+            )
+        )
+    return proposals
+
+
+def to_native(labels: np.ndarray, frame: np.ndarray) -> np.ndarray:
+    """Labels int32 (h,w) of the work grid -> (H,W), their boundaries moved to the frame's edges nearby."""
+    height, width = frame.shape[:2]
+    native = cv2.resize(labels.astype(np.float32), (width, height), interpolation=cv2.INTER_NEAREST).astype(
+        np.int32
+    )
+    reach = int(np.ceil(max(height / labels.shape[0], 1.0)))
+    changes = np.zeros((height, width), np.uint8)
+    changes[:, 1:] |= native[:, 1:] != native[:, :-1]
+    changes[1:] |= native[1:] != native[:-1]
+    band = cv2.dilate(changes, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)) > 0
+    # The band is flooded from both of its rims; the rest keeps its labels.
+    rim = cv2.dilate(band.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    markers = np.where(band, 0, native + 1)
+    smooth = cv2.GaussianBlur(cv2.cvtColor(frame, cv2.COLOR_RGB2LAB), (0, 0), 1.0).astype(np.float32)
+    x, y = cv2.Sobel(smooth, cv2.CV_32F, 1, 0), cv2.Sobel(smooth, cv2.CV_32F, 0, 1)
+    flooded = watershed(np.sqrt((x**2 + y**2).sum(2)), markers=markers, mask=rim) - 1
+    # What no rim reaches (a mask thinner than the band) keeps its label too.
+    return np.where(band & (flooded >= 0), flooded, native)
+
+
+def _without_pinholes(mask: np.ndarray) -> np.ndarray:
+    """A mask with holes of less than 2% of its area filled."""
+    holes, count = ndimage.label(ndimage.binary_fill_holes(mask) & ~mask)
+    if not count:
+        return mask
+    small = np.bincount(holes.ravel()) < 0.02 * mask.sum()
+    small[0] = False
+    return mask | small[holes]
+
+
+def _main_part(mask: np.ndarray) -> np.ndarray:
+    """A mask without the fragments that are less than a tenth of its largest part."""
+    parts, count = ndimage.label(mask)
+    if count < 2:
+        return mask
+    sizes = np.bincount(parts.ravel())
+    sizes[0] = 0
+    return (sizes >= 0.1 * sizes.max())[parts] & mask
