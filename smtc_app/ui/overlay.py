@@ -123,7 +123,7 @@ def brightened(rgb: np.ndarray) -> np.ndarray:
     brightest = rgb.max(axis=1, keepdims=True).astype(np.float32)
     grey = brightest - rgb.min(axis=1, keepdims=True) < 40
     target = np.where(grey, BRIGHTEST_GREY, np.maximum(brightest, BRIGHTEST_CHANNEL))
-    lines = (rgb * (target / np.maximum(brightest, 1))).astype(np.uint8)
+    lines = np.rint(rgb * (target / np.maximum(brightest, 1))).astype(np.uint8)
     lines[brightest[:, 0] == 0] = BRIGHTEST_GREY
     return lines
 
