@@ -17,6 +17,7 @@ from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import QApplication, QDialog, QMessageBox
 
 from smtc_app.assets import assets_folder
+from smtc_app.core.document import Change
 from smtc_app.core.errors import UserError
 from smtc_app.core.settings import Settings, load_settings, save_settings
 from smtc_app.io.frame_cache import FrameCache
@@ -112,7 +113,7 @@ class Application(QObject):
         self.project.before_close = self._before_close
         self.project.opened.connect(self._on_opened_path)
         self.session.opened.connect(self._on_opened)
-        self.propagation.started.connect(self._on_propagation_started)
+        self.session.document_changed.connect(self._on_document_changed)
         self.window.actions_table.connect("settings", self._ask_settings)
         self.window.hint.closed.connect(self._on_hint_closed)
         self.window.may_close = self._may_close
@@ -222,7 +223,7 @@ class Application(QObject):
 
     @Slot(object)
     def _on_opened(self, session: Session) -> None:
-        if session.demo or not self.settings.hint_shown:
+        if not session.document.objects and (session.demo or not self.settings.hint_shown):
             self.controller.show_first_steps()
 
     @Slot(object)
@@ -235,10 +236,10 @@ class Application(QObject):
         self.window.banner.show_message(sentence, kind="warning", button=button, slot=slot)
 
     @Slot(object)
-    def _on_propagation_started(self, _job: object) -> None:
-        # Whoever propagates has found out how it goes.
-        self.window.hint.hide()
-        self._change_settings(hint_shown=True)
+    def _on_document_changed(self, change: Change) -> None:
+        if change.kind == "objects" and self.window.hint.isVisible():
+            # Whoever has made an object is under way, and wants to see all of the picture.
+            self.window.hint.hide()
 
     @Slot(object)
     def _on_hint_closed(self, _nothing: object) -> None:

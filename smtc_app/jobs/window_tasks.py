@@ -140,14 +140,15 @@ def _load_torch_libraries() -> None:
     """Map torch's shared libraries into the process before `import torch` does.
 
     Python holds its lock while it loads an extension, which stops the window for a second; a foreign call
-    does not hold it. A library that is not found here is simply loaded by the import.
+    does not. Only what knows nothing of Python may be loaded this way. A library that is not found here is
+    simply loaded by the import.
     """
     if os.name != "posix":
         return
     spec = importlib.util.find_spec("torch")
     folders = (spec.submodule_search_locations or ()) if spec is not None else ()
     for folder in folders:
-        library = Path(folder) / "lib" / "libtorch_python.so"
+        library = Path(folder) / "lib" / "libtorch.so"
         if library.exists():
             dlopen = ctypes.CDLL(None).dlopen
             dlopen.argtypes, dlopen.restype = (ctypes.c_char_p, ctypes.c_int), ctypes.c_void_p

@@ -1,24 +1,30 @@
-"""A strip above the canvas that says what went wrong or what happened, without stopping anybody."""
+"""A card over the canvas that says what went wrong or what happened, without stopping anybody.
+
+It lies over its parent and not beside it: the picture must not move because a message comes or goes.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from PySide6.QtCore import QSize, Qt, QTimer, Slot
+from PySide6.QtCore import QEvent, QObject, QSize, Qt, QTimer, Slot
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QToolButton, QWidget
 
 from smtc_app.ui.theme import MARGIN_PX, SPACING_PX, Theme
 
 INFO_SHOWN_MS = 8000
+OFFSET_PX = 12
+NARROWEST_PX, WIDEST_PX = 320, 820
 _ICONS = {"info": "info", "warning": "warning", "error": "error"}
 
 
 class Banner(QFrame):
     """Shows one message at a time; an `info` goes by itself, a `warning` or `error` stays until closed."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self.setObjectName("banner")
+        parent.installEventFilter(self)
         self._kind = "info"
         self._slot: Callable[[], object] | None = None
         self._icon = QLabel()
@@ -73,6 +79,26 @@ class Banner(QFrame):
         if kind == "info" and not button:
             self._timer.start(INFO_SHOWN_MS)
         self.show()
+        self._place()
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Stay in the middle of the upper edge when the parent changes its size."""
+        if event.type() in (QEvent.Type.Resize, QEvent.Type.Show) and self.isVisible():
+            self._place()
+        return super().eventFilter(watched, event)
+
+    def _place(self) -> None:
+        room = self.parentWidget().width() - 2 * OFFSET_PX
+        wanted = self._text.fontMetrics().horizontalAdvance(self._text.text()) + self._extra_width()
+        width = max(min(wanted, room, WIDEST_PX), min(room, NARROWEST_PX))
+        self.layout().activate()
+        height = max(self.layout().heightForWidth(width), self.layout().minimumSize().height())
+        self.setGeometry((self.parentWidget().width() - width) // 2, OFFSET_PX, width, height)
+        self.raise_()
+
+    def _extra_width(self) -> int:
+        button = self._button.sizeHint().width() + SPACING_PX if not self._button.isHidden() else 0
+        return button + self._close.sizeHint().width() + 20 + 2 * MARGIN_PX + 4 * SPACING_PX
 
     @Slot()
     def _on_button_clicked(self) -> None:

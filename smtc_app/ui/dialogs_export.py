@@ -53,9 +53,10 @@ class ExportDialog(QDialog):
         rows: Sequence[ObjectRow],
         current: int = 0,
         *,
+        chosen: tuple[int, int] | None = None,
         parent: QWidget | None = None,
     ) -> None:
-        """`labelled`: sorted indices of the frames that have labels."""
+        """`labelled`: sorted indices of the frames that have labels; `chosen`: the range on the timeline."""
         super().__init__(parent)
         self.setWindowTitle("Export Masks")
         self.setMinimumWidth(540)
@@ -75,6 +76,10 @@ class ExportDialog(QDialog):
         if self._labelled:
             first, last = self._labelled[0], self._labelled[-1]
             self._range.addItem(f"From the first labelled frame to the last ({first}–{last})", "labelled")
+        if chosen is not None:
+            self._range.addItem(f"The range on the timeline ({chosen[0]}–{chosen[1] - 1})", "range")
+            self._range.setCurrentIndex(self._range.count() - 1)
+        self._chosen = chosen
         self._range.addItem("This frame", "current")
         self._range.addItem("From … to …", "custom")
         self._current = current
@@ -161,6 +166,8 @@ class ExportDialog(QDialog):
         choice = self._range.currentData()
         if choice == "labelled":
             return self._labelled[0], self._labelled[-1] + 1
+        if choice == "range":
+            return self._chosen
         if choice == "current":
             return self._current, self._current + 1
         if choice == "custom":

@@ -288,8 +288,8 @@ class ProjectController(QObject):
             on_error=self.failed.emit,
         )
 
-    def ask_export(self, rows: list[ObjectRow]) -> None:
-        """Ask what to export, and export it."""
+    def ask_export(self, rows: list[ObjectRow], chosen: tuple[int, int] | None = None) -> None:
+        """Ask what to export, and export it; `chosen` is the range on the timeline."""
         session = self._session
         if not session.is_open:
             return
@@ -306,6 +306,7 @@ class ProjectController(QObject):
             session.document.labelled_frames,
             rows,
             session.frame,
+            chosen=chosen,
             parent=self._window,
         )
         if dialog.exec() == QDialog.DialogCode.Accepted:

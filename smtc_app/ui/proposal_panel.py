@@ -333,9 +333,7 @@ class ProposalPanel(QWidget):
         self._model.set_rows(rows)
         self._count.setText(str(len(rows)) if rows else "")
         key = self._actions.key_text("propose")
-        howto = (
-            f"Press {key} to have the objects on this frame proposed. Nothing is added before you accept it."
-        )
+        howto = f"{key} proposes objects on this frame. Nothing becomes an object before you accept it."
         self._note.setText("Looking for objects on this frame…" if busy else howto)
         self._note.setVisible(not rows)
         self.view.setVisible(bool(rows))

@@ -132,9 +132,9 @@ QProgressBar::chunk {{ background: {c.accent}; border-radius: 3px; }}
     background: {c.raised}; border: 1px solid {c.border}; border-radius: 4px; padding: 1px 6px;
     color: {c.text};
 }}
-#banner[kind="info"] {{ background: {c.info_fill}; border-bottom: 1px solid {c.border}; }}
-#banner[kind="warning"] {{ background: {c.warning_fill}; border-bottom: 1px solid {c.border}; }}
-#banner[kind="error"] {{ background: {c.error_fill}; border-bottom: 1px solid {c.border}; }}
+#banner[kind="info"] {{ background: {c.info_fill}; border: 1px solid {c.accent}; border-radius: 8px; }}
+#banner[kind="warning"] {{ background: {c.warning_fill}; border: 1px solid {c.warning}; border-radius: 8px; }}
+#banner[kind="error"] {{ background: {c.error_fill}; border: 1px solid {c.error}; border-radius: 8px; }}
 #emptyState {{ background: {c.window}; }}
 #dropFrame {{ background: {c.panel}; border: 2px dashed {c.border}; border-radius: 14px; }}
 #dropFrame[hot="true"] {{ border-color: {c.accent}; background: {c.info_fill}; }}

@@ -242,7 +242,7 @@ class WindowController(QObject):
         )
 
     def _export(self) -> None:
-        self._project.ask_export(object_rows(self._session))
+        self._project.ask_export(object_rows(self._session), self._window.timeline.range)
 
     def _select_all(self) -> None:
         if self._session.document is not None:
