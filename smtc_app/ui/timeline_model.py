@@ -228,10 +228,14 @@ class ColumnPlan:
         while size > FANOUT and FANOUT ** (self.level + 1) <= per_column:
             self.level, size = self.level + 1, -(-size // FANOUT)
         block = FANOUT**self.level
-        # A hair inwards: an edge that lies on a frame's border must not reach over it by rounding.
-        starts = np.floor(edges[:-1] / block + 1e-9).astype(np.int64)
-        stops = np.ceil(edges[1:] / block - 1e-9).astype(np.int64) if per_column > 1 else starts + 1
-        self._inside = edges[:-1] < axis.count
+        if per_column > 1:
+            # A hair inwards: an edge that lies on a frame's border must not reach over it by rounding.
+            starts = np.floor(edges[:-1] / block + 1e-9).astype(np.int64)
+            stops = np.ceil(edges[1:] / block - 1e-9).astype(np.int64)
+        else:
+            starts = np.floor(axis.first + (np.arange(self.width) + 0.5) * per_column).astype(np.int64)
+            stops = starts + 1
+        self._inside = starts * block < axis.count
         self._starts = np.clip(starts, 0, max(0, size - 1))
         self._stops = np.clip(stops, self._starts + 1, max(1, size))
 

@@ -27,6 +27,7 @@ from smtc_app.ui.theme import Theme
 from smtc_app.ui.timeline_model import format_time, parse_time
 
 HEIGHT_PX = 38
+TIME_DECIMALS = 3
 STEPS_BACK = ("first_frame", "previous_keyframe", "previous_frame")
 STEPS_ON = ("next_frame", "next_keyframe", "last_frame")
 
@@ -118,8 +119,8 @@ class TransportBar(QWidget):
         self.frame_box.blockSignals(False)
         metrics = self.frame_box.fontMetrics()
         self.frame_box.setFixedWidth(metrics.horizontalAdvance("0" * max(4, len(str(last)))) + 40)
-        length = format_time(self._seconds_of(last) if count else 0.0)
-        self.time_edit.setFixedWidth(metrics.horizontalAdvance("0" * max(7, len(length))) + 22)
+        length = format_time(self._seconds_of(last) if count else 0.0, TIME_DECIMALS)
+        self.time_edit.setFixedWidth(metrics.horizontalAdvance("0" * max(8, len(length))) + 22)
         self.count_label.setText(f"of {last}" if count else "")
         self.length_label.setText(f"of {length}" if count else "")
         self.set_range(None)
@@ -197,7 +198,9 @@ class TransportBar(QWidget):
 
     @Slot()
     def _show_time(self) -> None:
-        self.time_edit.setText(format_time(self._seconds_of(self._current)) if self._count else "")
+        self.time_edit.setText(
+            format_time(self._seconds_of(self._current), TIME_DECIMALS) if self._count else ""
+        )
 
     @Slot(int)
     def _on_speed_chosen(self, _index: int) -> None:
@@ -216,8 +219,8 @@ class TransportBar(QWidget):
         low, high = 0, self._count - 1
         while low < high:
             middle = (low + high + 1) // 2
-            # What is shown is rounded to hundredths, and typing it has to lead back to the same frame.
-            if self._seconds_of(middle) <= seconds + 0.005:
+            # What is shown is rounded, and typing it has to lead back to the same frame.
+            if self._seconds_of(middle) <= seconds + 0.51 * 10**-TIME_DECIMALS:
                 low = middle
             else:
                 high = middle - 1
