@@ -283,10 +283,11 @@ def _recorded_span(
     document: Document, ids: frozenset[int], keyframes: Mapping[int, np.ndarray]
 ) -> tuple[int, int]:
     """First and one past the last frame that the objects were propagated to, their keyframes included."""
-    frames = [f for f in range(document.frame_count) if any(document.sources(f, i) for i in ids)]
-    if not frames:
+    tracks = document.snapshot().tracks
+    recorded = np.flatnonzero(np.any([tracks[i].sources > 0 for i in ids], axis=0))
+    if not len(recorded):
         return 0, document.frame_count
-    return min([*frames, *keyframes]), max([*frames, *keyframes]) + 1
+    return min(int(recorded[0]), *keyframes), max(int(recorded[-1]), *keyframes) + 1
 
 
 def _open_project(project: Path, say: Say) -> tuple[ProjectInfo, FrameSource, Document]:

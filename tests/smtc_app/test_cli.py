@@ -19,7 +19,7 @@ from PIL import Image
 
 from smtc_app import __version__
 from smtc_app.cli import main
-from smtc_app.core.commands import AddObject, SetLabels
+from smtc_app.core.commands import AddObject, ApplyPropagation, SetLabels
 from smtc_app.core.document import Document, ProposalMask
 from smtc_app.core.undo import UndoStack
 from smtc_app.io.davis import write_mask
@@ -260,6 +260,32 @@ def test_real_model_follows_a_square(clip, mask, tmp_path):
     for number in range(FRAMES):
         got, expected = read(out / f"{number:05d}.png") == 3, truth(number) == 3
         assert np.count_nonzero(got & expected) / np.count_nonzero(got | expected) > 0.7
+
+
+def test_run_with_the_real_model_gives_the_same_bytes(clip, tmp_path):
+    project = make_project(clip, tmp_path)
+    arguments = ["run", str(project), "--model", "colour-texture", "--device", "cpu", "-o"]
+    for name in ("a", "b"):
+        assert main([*arguments, str(tmp_path / name)]) == 0
+    assert read(tmp_path / "a" / "00005.png").max() == 2
+    for path in (tmp_path / "a").iterdir():
+        assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()
+
+
+def test_run_computes_only_what_was_propagated_before(clip, tmp_path, quick_tasks):
+    with open_source(clip) as source:
+        document = Document(len(source), source.size)
+        stack = UndoStack(document)
+        stack.push(AddObject(name="square"))
+        stack.push(SetLabels(1, (truth(1) > 0).astype(np.uint16), "paint"))
+        labels = (truth(2) > 0).astype(np.uint16)
+        stack.push(ApplyPropagation([(2, labels, {1: 0.9}, (1,)), (3, labels, {1: 0.8}, (1,))], objects={1}))
+        project = save_project(tmp_path / "part.smtc", document, source).path
+        document.close()
+    assert main(["run", str(project), "-o", str(tmp_path / "out")]) == 0
+    filled = [bool(read(tmp_path / "out" / name).any()) for name in PNGS]
+    assert filled == [False, True, True, True, False, False]
+    np.testing.assert_array_equal(read(tmp_path / "out" / "00002.png"), truth(1) > 0)
 
 
 # Interruption
