@@ -56,6 +56,7 @@ from smtc_app.io.recovery import (
 logger = logging.getLogger(__name__)
 
 _COMPACT_BYTES = 64 << 20
+_MACHINE_BACKLOG = 16
 
 
 class Autosave:
@@ -165,7 +166,10 @@ class Autosave:
         if len(head) == 1 and not masks and not tracks:
             return  # only proposals
         head["sources"] = self._new_sources()
-        self._writer.append(lambda: _record(head, masks, tracks))
+        # What the machine made can be made again: it need not wait for the disk frame by frame.
+        by_hand = len(head) > 2 or any(change.kind == "labels" and change.objects for change in changes)
+        backlog = 1 if by_hand else _MACHINE_BACKLOG
+        self._writer.append(lambda: _record(head, masks, tracks), backlog=backlog)
 
     def _new_sources(self) -> list[list[int]]:
         entries = self._document.source_table[self._known_sources :]

@@ -129,12 +129,16 @@ class JournalWriter:
         """
         self._put(lambda: self._begin(_NewFile(file, obsolete), first))
 
-    def append(self, make: Callable[[], Record]) -> None:
-        """Write the record that `make()` makes, after waiting (25 ms at most) for those before it."""
+    def append(self, make: Callable[[], Record], *, backlog: int = 1) -> None:
+        """Write the record that `make()` makes.
+
+        Returns when at most `backlog` records are not yet written, this one counted, but after 25 ms in any
+        case: a disk that lags behind must not hold up the hand.
+        """
         deadline = time.monotonic() + _LONGEST_WAIT_S
         self._put(lambda: self._append(make))
         with self._condition:
-            while len(self._tasks) + self._running > 1 and not self._closed:
+            while len(self._tasks) + self._running > backlog and not self._closed:
                 left = deadline - time.monotonic()
                 if left <= 0 or not self._condition.wait(left):
                     break
