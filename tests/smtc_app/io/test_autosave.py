@@ -571,8 +571,8 @@ def test_kill_9_at_random_moments_loses_at_most_the_last_stroke(document, stack,
                 recovery.apply(recovered)
                 recoveries += 1
         reached = last_step(recovered, namespace)
-        # One stroke may be lost; a propagated frame behind it can be made again. One step may have been written
-        # but not yet told.
+        # One stroke may be lost; a propagated frame behind it can be made again. One step may have been
+        # written but not yet told.
         last_stroke = told - 1 if told % 5 == 4 else told
         assert last_stroke - 1 <= reached <= told + 1
     assert recoveries > 5
