@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .colour_texture import ColourTexture
 from .motion import FlowEstimator, to_tokens, warp
 from .propagation_config import PropagationConfig
 from .refine import GuidedFilter, lab_guide
@@ -28,6 +29,10 @@ _FLOOR = 1e-3
 _SETTLED = 0.03
 """Smaller probabilities of an object become exactly 0, so that plain background stays plain and is skipped."""
 
+_FADE, _FADE_NEW_OBJECT = 0.7, 0.2
+"""What is left of the earlier lessons when a keyframe comes; one with a new object contradicts them, since
+they took it for background."""
+
 
 @dataclass
 class _View:
@@ -35,6 +40,7 @@ class _View:
 
     grey: np.ndarray
     guide: np.ndarray
+    rgb: np.ndarray
 
 
 class FrameFusion:
@@ -48,13 +54,14 @@ class FrameFusion:
         self._device = device
         self._cells = cells
         self._flow_of = FlowEstimator()
+        self._texture = ColourTexture(stride=4).to(device)
         self._target: TargetModel | None = None
         self._fine_size = (0, 0)
         self._previous: _View | None = None
         self._current: _View | None = None
         self._soft: Tensor | None = None  # (L,hf,wf) of the previous frame
         self._flow: Tensor | None = None  # (2,hf,wf)
-        self._where = (0.5, 0.5, 0.3)
+        self._labels = 0
         self.parts: dict[str, Tensor] = {}
 
     def start(self, frame: np.ndarray, labels: np.ndarray, ids: tuple[int, ...], features: Tensor) -> None:
@@ -68,7 +75,9 @@ class FrameFusion:
         ]
         self._soft = torch.from_numpy(np.stack(maps)).to(self._device)
         if self._config.target_weight > 0:
-            self._place(self._soft)
+            if self._target is not None:
+                self._target.fade(_FADE if len(ids) == self._labels else _FADE_NEW_OBJECT)
+            self._labels = len(ids)
             self._learn(features, self._previous, self._soft, keep=True)
 
     def look(self, frame: np.ndarray) -> None:
@@ -98,7 +107,6 @@ class FrameFusion:
             opinions.append((config.warp_weight, prior))
         embedded = None
         if config.target_weight > 0:
-            self._place(opinions[-1][1])
             embedded = self._target.embed(self._descriptors(features, self._current))
             scores = self._target.predict(embedded).T.reshape(-1, *self._target_size(features))
             scores = (0.5 + config.target_gain * (scores - 0.5)).clamp(0, 1)
@@ -116,7 +124,7 @@ class FrameFusion:
 
     def _view(self, frame: np.ndarray) -> _View:
         small = cv2.resize(frame, self._fine_size[::-1], interpolation=cv2.INTER_AREA)
-        return _View(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), lab_guide(small))
+        return _View(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), lab_guide(small), frame)
 
     def _upsampled(self, maps: Tensor) -> Tensor:
         return F.interpolate(maps[None], self._fine_size, mode="bilinear", align_corners=False)[0]
@@ -145,33 +153,20 @@ class FrameFusion:
         if size != tuple(features.shape[:2]):
             maps = F.interpolate(features.permute(2, 0, 1)[None], size, mode="bilinear", align_corners=False)
             features = maps[0].permute(1, 2, 0)
-        colour = cv2.resize(view.guide, size[::-1], interpolation=cv2.INTER_AREA)
-        colour = torch.from_numpy(colour).to(self._device)
-        parts = [features, colour * self._config.target_colour]
-        if self._config.target_position > 0:
-            cy, cx, extent = self._where
-            y = (torch.arange(size[0], device=self._device) + 0.5) / size[0]
-            x = (torch.arange(size[1], device=self._device) + 0.5) / size[1]
-            aspect = size[1] / size[0]
-            y, x = (y - cy) / extent, (x - cx) * aspect / extent
-            grid = torch.stack([y[:, None].expand(size), x[None, :].expand(size)], 2)
-            # Distances saturate: everything far away is equally far.
-            parts.append(torch.tanh(grid / 2) * 2 * self._config.target_position)
+        parts = [features * self._config.target_semantics]
+        if self._config.target_colour > 0:
+            colour = torch.from_numpy(cv2.resize(view.guide, size[::-1], interpolation=cv2.INTER_AREA))
+            parts.append(colour.to(self._device) * self._config.target_colour)
+        if self._config.target_texture > 0:
+            parts.append(self._textured(view, size) * self._config.target_texture)
         return torch.cat(parts, 2).flatten(0, 1)
 
-    def _place(self, soft: Tensor) -> None:
-        """Centre and size of all objects together in frame heights, from soft labels (L,hf,wf)."""
-        mass = (1 - soft[0]).clamp_min(0)
-        mass = torch.where(mass > 0.3, mass, 0.0)
-        total = float(mass.sum())
-        if total < 1:
-            return
-        height, width = mass.shape
-        y = (torch.arange(height, device=mass.device) + 0.5) / height
-        x = (torch.arange(width, device=mass.device) + 0.5) / width
-        cy, cx = float((mass.sum(1) * y).sum()) / total, float((mass.sum(0) * x).sum()) / total
-        spread = (mass.sum(1) * (y - cy) ** 2).sum() + (mass.sum(0) * (x - cx) ** 2).sum() * (width / height) ** 2
-        self._where = (cy, cx, max(0.03, float((spread / total).sqrt())))
+    def _textured(self, view: _View, size: tuple[int, int]) -> Tensor:
+        """(h,w,c) colour and texture of each cell of the target model's grid, at that grid's own resolution."""
+        side = self._texture.stride
+        rgb = cv2.resize(view.rgb, (size[1] * side, size[0] * side), interpolation=cv2.INTER_LINEAR)
+        image = torch.from_numpy(rgb).to(self._device).permute(2, 0, 1)[None].float() / 255
+        return self._texture((image - self._texture._mean) / self._texture._std)[0].permute(1, 2, 0)
 
     def _learn(
         self, features: Tensor, view: _View, soft: Tensor, *, keep: bool, embedded: Tensor | None = None
@@ -199,12 +194,17 @@ class FrameFusion:
         weights = weights / weights.sum().clamp_min(1e-6)
         if not keep:
             weights = weights * config.target_rate
-        self._target.learn(embedded[self._chosen(labels)], labels[self._chosen(labels)], weights[self._chosen(labels)] * 1000, keep=keep)
+        self._target.learn(
+            embedded[self._chosen(labels)],
+            labels[self._chosen(labels)],
+            weights[self._chosen(labels)] * 1000,
+            keep=keep,
+        )
 
     def _chosen(self, labels: Tensor) -> Tensor:
         step = max(1, int((labels[:, 0] > 0.99).sum()) // 3000)
         chosen = labels[:, 0] <= 0.99
-        chosen[:: step] = True
+        chosen[::step] = True
         return chosen
 
 

@@ -217,7 +217,11 @@ def _match_tile(
 
 @functools.lru_cache(maxsize=512)
 def _outside(
-    window: Window, offset: tuple[int, int], extent: tuple[int, int], tile: tuple[int, int], device: torch.device
+    window: Window,
+    offset: tuple[int, int],
+    extent: tuple[int, int],
+    tile: tuple[int, int],
+    device: torch.device,
 ) -> Tensor:
     """(q,m) bool, which of the m positions of a box lie beyond the window of each of the q of a tile.
 
@@ -225,7 +229,11 @@ def _outside(
     """
     (rows, columns), (height, width) = extent, tile
     dy = torch.arange(rows, device=device)[None, :] + offset[0] - torch.arange(height, device=device)[:, None]
-    dx = torch.arange(columns, device=device)[None, :] + offset[1] - torch.arange(width, device=device)[:, None]
+    dx = (
+        torch.arange(columns, device=device)[None, :]
+        + offset[1]
+        - torch.arange(width, device=device)[:, None]
+    )
     mask = window.outside(dy.view(-1), dx.view(-1)).view(height, rows, width, columns)
     return mask.permute(0, 2, 1, 3).reshape(height * width, -1)
 

@@ -108,7 +108,10 @@ class Propagator:
             raise ValueError(f"frame {index} is {frame.shape[:2]}, the ones before were {self._size}")
         self._size = frame.shape[:2]
         known = set(self._ids)
-        self._ids += [int(i) for i in np.unique(labels) if int(i) not in known]
+        new = [int(i) for i in np.unique(labels) if int(i) not in known]
+        if self._first is not None and not self.config.pad_with_first:
+            self._memory.forget_recent()  # what the keyframe corrects must not vote any longer
+        self._ids += new
         features = self._features(frame)
         grid = self._keyframe_labels(labels, tuple(features.shape[:2]))
         slot = self._memory.add_keyframe(index, features, grid, now=index)

@@ -50,7 +50,7 @@ class PropagationConfig:
     minmax: bool = False
     match_weight: float = 1.0
     warp_weight: float = 0.5
-    target_weight: float = 0.5
+    target_weight: float = 2.5
     guide_radius: int = 4
     guide_epsilon: float = 1e-3
     target_features: int = 384
@@ -61,7 +61,8 @@ class PropagationConfig:
     target_rate: float = 0.1
     target_gain: float = 1.0
     target_scale: int = 2
-    target_position: float = 0.0
+    target_semantics: float = 1.0
+    target_texture: float = 0.0
     warp_blur: float = 0.0
 
     def __post_init__(self) -> None:

@@ -50,6 +50,12 @@ class TargetModel:
         waves = torch.addmm(self._phases, descriptors, self._frequencies).cos_().mul_(self._scale)
         return torch.cat([waves, waves.new_ones((len(waves), 1))], 1)
 
+    def fade(self, share: float) -> None:
+        """Keep only this share of all that was learnt so far, keyframes included."""
+        for part in (*self._kept, *self._recent):
+            part *= share
+        self._weights = None
+
     def learn(self, embedded: Tensor, labels: Tensor, weights: Tensor, *, keep: bool) -> None:
         """embedded (m,D+1), labels (m,L), weights (m,) >= 0. keep: a keyframe, never forgotten."""
         store = self._kept if keep else self._recent

@@ -1,0 +1,199 @@
+"""Accuracy, speed and memory of label propagation, side by side, on sequences in the DAVIS layout.
+
+    python tests/benchmarks/propagation.py ../shared/data/davis --methods reference dino crw default copy flow
+    python tests/benchmarks/propagation.py ../shared/data/davis --methods default --set target_weight=0
+
+Each method starts from the first mask. J and F are the benchmark's (first and last frame left out), s/frame is
+wall time from frame to mask, features included, peak memory that of a process of its own.
+`reference` is the plain published way (CRW at stride 8: full affinity against 20 + 1 frames, mask, top-k).
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import dataclasses
+import multiprocessing
+import resource
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+
+from smtc_model.metrics import boundary_f, jaccard
+from smtc_model.motion import FlowEstimator, warp
+from smtc_model.propagation import propagate
+from smtc_model.propagation_config import PRESETS, PropagationConfig
+from smtc_model.refine import upsample_labels
+from smtc_model.weights import load_model
+
+VOID = 255
+BASELINES = ("reference", "copy", "flow")
+
+
+@dataclasses.dataclass(frozen=True)
+class Sequence:
+    """Frames and the masks that exist."""
+
+    name: str
+    frames: list[np.ndarray]
+    masks: dict[int, np.ndarray]
+
+    @classmethod
+    def load(cls, root: Path, name: str, limit: int | None) -> Sequence:
+        """The first `limit` frames of a sequence at 480p."""
+        paths = sorted((root / "JPEGImages" / "480p" / name).iterdir())[:limit]
+        folder = root / "Annotations" / "480p" / name
+        masks = {
+            i: np.array(Image.open(folder / f"{path.stem}.png"))
+            for i, path in enumerate(paths)
+            if (folder / f"{path.stem}.png").is_file()
+        }
+        return cls(name, [np.array(Image.open(path).convert("RGB")) for path in paths], masks)
+
+
+def reference_labels(
+    model: torch.nn.Module, sequence: Sequence, first: np.ndarray, config: PropagationConfig
+) -> Iterator[tuple[int, np.ndarray]]:
+    """The published implementation, written plainly: every position against every position of 20 + 1 frames."""
+    ids = [int(i) for i in np.unique(first)]
+    features, labels = [], []
+    for index, frame in enumerate(sequence.frames):
+        image = torch.from_numpy(frame).permute(2, 0, 1)[None].float() / 255
+        maps = model.backbone(image).tokens
+        current = F.normalize(maps[0], dim=0)
+        _, h, w = current.shape
+        if index == 0:
+            y, x = torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij")
+            y, x = y.reshape(-1).float(), x.reshape(-1).float()
+            outside = (y[:, None] - y[None]) ** 2 + (x[:, None] - x[None]) ** 2 >= config.window.radius**2
+            one_hot = torch.from_numpy(np.stack([first == i for i in ids]).astype(np.float32))
+            features.append(current.flatten(1))
+            labels.append(F.interpolate(one_hot[None], (h, w), mode="bilinear")[0].flatten(1))
+            continue
+        memory = [0] + [max(0, i) for i in range(index - config.recent_frames, index)]
+        blocks = [features[i].T @ current.flatten(1) for i in memory]
+        for block in blocks[1:]:
+            block[outside] = -1e10
+        values, where = torch.cat(blocks).topk(config.top_k, dim=0)
+        weights = torch.softmax(values / config.temperature, 0)
+        voted = (torch.cat([labels[i] for i in memory], 1)[:, where] * weights).sum(1)
+        features.append(current.flatten(1))
+        labels.append(voted)
+        yield index, upsample_labels(voted.view(-1, h, w).numpy(), ids, first.shape)
+
+
+def flow_labels(sequence: Sequence, first: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    """The first mask carried by optical flow from frame to frame."""
+    ids = [int(i) for i in np.unique(first)]
+    soft = torch.from_numpy(np.stack([first == i for i in ids]).astype(np.float32))[None]
+    flow_of = FlowEstimator()
+    grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in sequence.frames]
+    for index in range(1, len(grey)):
+        soft = warp(soft, flow_of(grey[index], grey[index - 1])[None])
+        yield index, np.array(ids, np.uint16)[soft[0].argmax(0).numpy()]
+
+
+def predictions(
+    method: str, model: torch.nn.Module, sequence: Sequence, config: PropagationConfig
+) -> Iterator[tuple[int, np.ndarray]]:
+    """(frame, labels) of every frame but the first."""
+    first = np.where(sequence.masks[0] == VOID, 0, sequence.masks[0])
+    if method == "copy":
+        yield from ((i, first) for i in range(1, len(sequence.frames)))
+    elif method == "flow":
+        yield from flow_labels(sequence, first)
+    elif method == "reference":
+        with torch.inference_mode():
+            yield from reference_labels(model, sequence, first, config)
+    else:
+        for frame in propagate(model, sequence.frames, {0: first}, config=config, device="cpu"):
+            yield frame.index, frame.labels
+
+
+def score(
+    method: str, model: torch.nn.Module, sequence: Sequence, config: PropagationConfig
+) -> dict[str, float]:
+    """J, F, seconds per frame."""
+    first = sequence.masks[0]
+    ids = [int(i) for i in np.unique(first) if i not in (0, VOID)]
+    found: list[tuple[float, float]] = []
+    spent = 0.0
+    started = time.perf_counter()
+    for index, labels in predictions(method, model, sequence, config):
+        spent += time.perf_counter() - started
+        truth = sequence.masks.get(index)
+        if truth is not None and index < len(sequence.frames) - 1:
+            void = truth == VOID
+            for i in ids:
+                pair = truth == i, labels == i
+                found.append((jaccard(*pair, void=void), boundary_f(*pair, void=void)))
+        started = time.perf_counter()
+    j, f = np.mean(found, axis=0)
+    return {"J": float(j), "F": float(f), "seconds": spent / (len(sequence.frames) - 1)}
+
+
+def run_method(method: str, arguments: argparse.Namespace, results: multiprocessing.Queue) -> None:
+    """In a process of its own, so that the peak memory is the method's."""
+    torch.set_num_threads(arguments.threads)
+    cv2.setNumThreads(arguments.threads)
+    model = load_model(arguments.model, device="cpu")
+    config = PRESETS["crw-stride8" if method == "reference" else "default" if method in BASELINES else method]
+    if method == "reference" and model.backbone.stride == 8:
+        config = dataclasses.replace(config, feature_scale=1)
+    config = dataclasses.replace(config, **dict(arguments.set))
+    for name in arguments.sequences:
+        sequence = Sequence.load(arguments.root, name, arguments.frames)
+        row = score(method, model, sequence, config)
+        row["peak"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+        results.put((name, row))
+
+
+def setting(text: str) -> tuple[str, object]:
+    """ "name=value" with a Python literal as the value."""
+    name, _, value = text.partition("=")
+    return name, ast.literal_eval(value)
+
+
+def main() -> int:
+    """Print one table per method and the means of all."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("root", type=Path, help="DAVIS root (JPEGImages/480p, Annotations/480p)")
+    parser.add_argument("--methods", nargs="+", default=["default"], choices=[*PRESETS, *BASELINES])
+    parser.add_argument("--sequences", nargs="+", help="all by default")
+    parser.add_argument("--frames", type=int, help="only the first so many frames of each")
+    parser.add_argument("--model", help="name or file; the bundled one by default")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--set", type=setting, nargs="+", default=[], metavar="NAME=VALUE")
+    arguments = parser.parse_args()
+    if not arguments.sequences:
+        arguments.sequences = sorted(p.name for p in (arguments.root / "JPEGImages" / "480p").iterdir())
+    context = multiprocessing.get_context("spawn")
+    summary = []
+    for method in arguments.methods:
+        results = context.Queue()
+        worker = context.Process(target=run_method, args=(method, arguments, results))
+        worker.start()
+        print(f"\n{method}\n{'sequence':26s}     J      F    J&F  s/frame  peak GiB")
+        rows = []
+        for _ in arguments.sequences:
+            name, row = results.get()
+            rows.append([row["J"], row["F"], (row["J"] + row["F"]) / 2, row["seconds"], row["peak"]])
+            print(f"{name:26s} " + " ".join(f"{v:6.3f}" for v in rows[-1]), flush=True)
+        worker.join()
+        mean = [*np.mean(rows, axis=0)[:4], rows[-1][4]]
+        summary.append((method, mean))
+    print(f"\n{'mean':26s}     J      F    J&F  s/frame  peak GiB")
+    for method, mean in summary:
+        print(f"{method:26s} " + " ".join(f"{v:6.3f}" for v in mean))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
