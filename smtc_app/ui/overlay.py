@@ -26,11 +26,12 @@ UNKNOWN_COLOUR = (255, 255, 255, 255)
 """RGBA of a label that the lookup table does not reach: never overlooked."""
 WHITE = np.uint32(0xFFFFFFFF)
 HALO = np.uint32(0x6E000000)
-GAP = np.uint32(0xB0000000)
 HALO_PX = 1
+DASH_LINES = 5
+"""A dash, and a gap, is this many times as long as the line is thick."""
 RING_EXTRA_PX = 1
 """The ring around what is selected is this much thicker than outlines are."""
-PROPOSAL_TINT, CHOSEN_TINT = 0.16, 0.42
+PROPOSAL_TINT, CHOSEN_TINT = 0.2, 0.45
 SELECTED_EXTRA = 0.15
 """A selected object's fill is this much more opaque."""
 BRIGHTEST_CHANNEL, BRIGHTEST_GREY = 235, 175
@@ -184,14 +185,14 @@ def render(
     np.take(tables.fill, here, out=layer, mode="clip")
     edge = np.flatnonzero(_edges(sampled, line_px, margin))
     numbers = here.ravel()[edge]
-    # The background side of an edge gets a dark line, to be seen on footage of any colour.
-    line = np.where(numbers > 0, np.take(tables.line, numbers, mode="clip"), HALO)
-    dashed = (numbers > 0) & ~np.take(tables.solid, numbers, mode="clip")
+    dashed = ~np.take(tables.solid, numbers, mode="clip") & (numbers > 0)
     if dashed.any():
         rows, columns = np.divmod(edge, here.shape[1])
-        dash = 3 * line_px + 2
-        phase = (columns + rows + (x0 - view.x) + (y0 - view.y)) // dash
-        line[dashed & (phase & 1 == 1)] = GAP
+        phase = (columns + rows + (x0 - view.x) + (y0 - view.y)) // (DASH_LINES * line_px)
+        drawn = ~dashed | (phase & 1 == 0)
+        edge, numbers = edge[drawn], numbers[drawn]
+    # The background side of an edge gets a dark line, to be seen on footage of any colour.
+    line = np.where(numbers > 0, np.take(tables.line, numbers, mode="clip"), HALO)
     layer.ravel()[edge] = line
     if tables.chosen:
         mask = np.zeros(sampled.shape, bool)

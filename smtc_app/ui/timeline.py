@@ -386,13 +386,9 @@ class Timeline(QAbstractScrollArea):
             self._paint_thumbnails(painter)
         paint.paint_ruler(painter, self._axis, ruler, self._seconds, colours, small)
         if len(self._locked):
-            paint.paint_locked_frames(
-                painter,
-                self._locked,
-                self._axis,
-                lanes.adjusted(paint.HEADER_PX, 0, 0, 0),
-                QColor(palette.locked),
-            )
+            used = min(lanes.height(), len(self._order) * paint.LANE_PX)
+            hatched = QRectF(paint.HEADER_PX, lanes.top(), lanes.width() - paint.HEADER_PX, used)
+            paint.paint_locked_frames(painter, self._locked, self._axis, hatched, QColor(palette.locked))
         if self._range is not None:
             below = QRectF(ruler.left(), ruler.bottom(), ruler.width(), height - ruler.bottom())
             paint.paint_range(painter, self._range, self._axis, ruler, below, colours)

@@ -112,7 +112,7 @@ def _column_pictures(height: int, palette: StatusColours) -> np.ndarray:
     strong, faint = _rank_colours(palette)
     doubtful = np.array(QColor(palette.doubtful).getRgb()[:3], np.float32)
     level = np.where(np.isnan(confidence), 1.0, confidence).astype(np.float32)
-    level[(rank != PRIORITY[FrameStatus.PROPAGATED]) & (rank != PRIORITY[FrameStatus.STALE])] = 1
+    level[rank != PRIORITY[FrameStatus.PROPAGATED]] = 1
     strength = (LEAST_STRENGTH + (1 - LEAST_STRENGTH) * level)[:, None]
     doubt = np.clip((SURE - level) / (SURE - DOUBTFUL), 0, 1)[:, None]
     low, full = faint[rank], strong[rank]
