@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, Slot
-from PySide6.QtGui import QKeyEvent, QKeySequence
+from PySide6.QtCore import QEvent, Qt, Slot
+from PySide6.QtGui import QFocusEvent, QKeyEvent, QKeySequence
 from PySide6.QtWidgets import (
     QDialog,
     QDialogButtonBox,
@@ -67,31 +67,36 @@ class _KeyButton(QPushButton):
     @Slot()
     def _on_clicked(self) -> None:
         self._listening = True
-        self.grabKeyboard()
+        self.setFocus()
         self.refresh()
 
     def _stop(self) -> None:
         self._listening = False
-        self.releaseKeyboard()
         self.refresh()
 
-    def focusOutEvent(self, event: object) -> None:
+    def focusOutEvent(self, event: QFocusEvent) -> None:
         if self._listening:
             self._stop()
         super().focusOutEvent(event)
 
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        if not self._listening:
-            super().keyPressEvent(event)
-            return
+    def event(self, event: QEvent) -> bool:
+        """While listening, take every key, also those that move the focus or press buttons."""
+        if self._listening and event.type() == QEvent.Type.ShortcutOverride:
+            event.accept()
+            return True
+        if self._listening and event.type() == QEvent.Type.KeyPress:
+            self._take(event)
+            return True
+        return super().event(event)
+
+    def _take(self, event: QKeyEvent) -> None:
         key = event.key()
         if key in (Qt.Key.Key_Shift, Qt.Key.Key_Control, Qt.Key.Key_Alt, Qt.Key.Key_Meta):
             return
         self._stop()
-        if key == Qt.Key.Key_Escape:
-            return
-        keys = () if key == Qt.Key.Key_Backspace else (QKeySequence(event.keyCombination()).toString(),)
-        self._sheet.rebind(self._id, keys)
+        if key != Qt.Key.Key_Escape:
+            keys = () if key == Qt.Key.Key_Backspace else (QKeySequence(event.keyCombination()).toString(),)
+            self._sheet.rebind(self._id, keys)
 
 
 class ShortcutsDialog(QDialog):

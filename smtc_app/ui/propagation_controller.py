@@ -158,8 +158,9 @@ class PropagationController(QObject):
 
     def _on_done(self, summary: Any) -> None:
         self._end()
-        self.model_used.emit(summary)
         self.told.emit(f"Propagated over {self._count} frames.")
+        # Last, because it may have to tell that the GPU was left, which matters more.
+        self.model_used.emit(summary)
 
     def _on_error(self, sentence: str) -> None:
         kept = f" The {self._count} frames computed before were kept." if self._count else ""

@@ -1,0 +1,148 @@
+"""The dialogs by themselves: what they refuse, and what they give."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QLabel, QMainWindow
+
+from smtc_app.core.settings import Settings
+from smtc_app.ui.actions import ACTIONS, ActionTable
+from smtc_app.ui.dialogs_export import ExportDialog
+from smtc_app.ui.dialogs_help import AboutDialog, ShortcutsDialog
+from smtc_app.ui.dialogs_settings import SettingsDialog
+from smtc_app.ui.object_panel import ObjectRow
+
+ROWS = (ObjectRow(2, "dog"), ObjectRow(7, "ball"))
+
+
+@pytest.fixture
+def make_export(qtbot, tmp_path):
+    def make(folder="masks", rows=ROWS, **settings):
+        dialog = ExportDialog(tmp_path / folder, 20, range(4, 9), rows, 5, **settings)
+        qtbot.addWidget(dialog)
+        dialog.show()
+        return dialog
+
+    return make
+
+
+def test_the_export_starts_with_everything(make_export, tmp_path):
+    dialog = make_export()
+    request = dialog.request
+    assert request.folder == tmp_path / "masks"
+    assert (request.first, request.stop, request.objects, request.overwrite) == (0, 20, (2, 7), False)
+
+
+def test_the_summary_says_what_will_be_written(make_export):
+    dialog = make_export()
+    text = dialog._summary.text()
+    assert "20 masks of 2 objects" in text
+    assert "renumbered 1 to 2" in text
+    assert "15 of them without labels" in text
+
+
+def test_ranges(make_export):
+    dialog = make_export(chosen=(3, 6))
+    assert (dialog.request.first, dialog.request.stop) == (3, 6)
+    dialog._range.setCurrentIndex(dialog._range.findData("labelled"))
+    assert (dialog.request.first, dialog.request.stop) == (4, 9)
+    dialog._range.setCurrentIndex(dialog._range.findData("current"))
+    assert (dialog.request.first, dialog.request.stop) == (5, 6)
+    dialog._range.setCurrentIndex(dialog._range.findData("custom"))
+    dialog._first.setValue(10)
+    dialog._last.setValue(12)
+    assert (dialog.request.first, dialog.request.stop) == (10, 13)
+    dialog._first.setValue(15)
+    assert not dialog._export.isEnabled()
+
+
+def test_an_occupied_folder_has_to_be_confirmed(make_export, tmp_path):
+    (tmp_path / "masks").mkdir()
+    (tmp_path / "masks" / "old.png").touch()
+    dialog = make_export()
+    assert not dialog._export.isEnabled()
+    dialog._overwrite.setChecked(True)
+    assert dialog._export.isEnabled()
+    assert dialog.request.overwrite
+
+
+@pytest.mark.parametrize(("folder", "sentence"), [("", "Choose a folder"), ("file", "is a file")])
+def test_a_wrong_folder_is_refused(make_export, tmp_path, folder, sentence):
+    (tmp_path / "file").touch()
+    dialog = make_export()
+    dialog._folder.setText(str(tmp_path / folder) if folder else "")
+    assert not dialog._export.isEnabled()
+    assert sentence in dialog._summary.text()
+
+
+def test_no_object_and_too_many_are_refused(make_export):
+    dialog = make_export()
+    for row in range(2):
+        dialog._objects.item(row).setCheckState(Qt.CheckState.Unchecked)
+    assert not dialog._export.isEnabled()
+    many = make_export(rows=[ObjectRow(i, f"object {i}") for i in range(1, 256)])
+    assert not many._export.isEnabled()
+    assert "254" in many._summary.text()
+
+
+@pytest.fixture
+def sheet(qtbot):
+    window = QMainWindow()
+    qtbot.addWidget(window)
+    dialog = ShortcutsDialog(ActionTable(window), parent=window)
+    dialog.show()
+    yield dialog
+    window.close()
+
+
+def test_the_sheet_lists_every_action(sheet):
+    texts = {label.text() for label in sheet.findChildren(QLabel)}
+    assert {spec.text.rstrip("…") for spec in ACTIONS} <= texts
+
+
+def test_the_sheet_finds_by_name_and_key(sheet):
+    sheet._filter.setText("ctrl+e")
+    assert sheet._buttons["export"].isVisible()
+    assert not sheet._buttons["propose"].isVisible()
+
+
+def test_a_key_is_changed_by_pressing_another(sheet, qtbot):
+    button = sheet._buttons["propose"]
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+    qtbot.keyClick(button, Qt.Key.Key_Y)
+    assert sheet.actions_table.keys["propose"] == ("Y",)
+    assert button.text() == "Y"
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+    qtbot.keyClick(button, Qt.Key.Key_Tab)
+    assert "Outlines" in sheet._message.text()
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+    qtbot.keyClick(button, Qt.Key.Key_P)
+    assert sheet.actions_table.keys["propose"] == ("Y",)
+    assert "Brush" in sheet._message.text()
+
+
+def test_settings_give_only_what_was_changed(qtbot):
+    dialog = SettingsDialog(Settings(device="cuda:1"), ("default", "crw"))
+    qtbot.addWidget(dialog)
+    assert dialog.changes == {}
+    dialog._theme.setCurrentIndex(dialog._theme.findData("light"))
+    dialog._model.setText(" best.safetensors ")
+    dialog._undo.setValue(64)
+    assert dialog.changes == {"theme": "light", "model": "best.safetensors", "undo_limit_bytes": 64 << 20}
+    assert Settings().with_(**dialog.changes).theme == "light"
+
+
+def test_about_names_version_model_and_device(qtbot):
+    dialog = AboutDialog("1.2.3", "colour-texture", "CPU")
+    qtbot.addWidget(dialog)
+    text = " ".join(label.text() for label in dialog.findChildren(QLabel))
+    assert all(part in text for part in ("1.2.3", "colour-texture", "CPU", "MIT"))
+
+
+def test_the_folder_may_start_with_a_tilde(make_export):
+    dialog = make_export()
+    dialog._folder.setText("~/masks-that-are-not-there")
+    assert dialog.request.folder == Path.home() / "masks-that-are-not-there"

@@ -1,0 +1,161 @@
+"""A whole window with small footage in memory and a model that takes no time, for tests of the wiring."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import NamedTuple
+
+import numpy as np
+
+from smtc_app.core.document import Document, ProposalMask
+from smtc_app.core.errors import UserError
+from smtc_app.io.frame_cache import FrameCache
+from smtc_app.jobs.opened import Opened
+
+SIZE = 64, 48
+FRAMES = 12
+
+
+class FakeSource:
+    """`FRAMES` frames of SIZE; the red of frame i is i, so that a pixel tells which frame is shown."""
+
+    kind, fps = "video", 50.0
+
+    def __init__(self, path: Path = Path("clip.mp4")) -> None:
+        self.path, self.size, self.closed = path, SIZE, False
+
+    def __len__(self) -> int:
+        return FRAMES
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        frame = np.full((SIZE[1], SIZE[0], 3), 40, np.uint8)
+        frame[..., 0] = index
+        return frame
+
+    def timestamp(self, index: int) -> float:
+        return index / self.fps
+
+    def name(self, index: int) -> str:
+        return f"{index:05d}"
+
+    def reopen(self) -> FakeSource:
+        return FakeSource(self.path)
+
+    def close(self) -> None:
+        self.closed = True
+
+    def __enter__(self) -> FakeSource:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+
+class Propagated(NamedTuple):
+    """Like the engine's frames."""
+
+    index: int
+    labels: np.ndarray
+    confidence: dict[int, float]
+    sources: tuple[int, ...]
+
+
+SUMMARY = SimpleNamespace(
+    model=SimpleNamespace(name="fake", hash="0123456789abcdef", trained=False, device="cpu"),
+    frames=0,
+    message="",
+)
+
+
+def square(left: int, top: int, side: int = 12) -> np.ndarray:
+    mask = np.zeros((SIZE[1], SIZE[0]), bool)
+    mask[top : top + side, left : left + side] = True
+    return mask
+
+
+def open_task(ctx, path, demo=False, footage=None):
+    ctx.progress(0, 0)
+    if "missing" in str(path):
+        raise UserError(f"There is no file {path}; check the path.")
+    source = FakeSource(Path(path))
+    return Opened(source, Document(len(source), source.size), demo=demo)
+
+
+def propose_task(ctx, source, frames, *, max_objects=10, granularity=0.5, **_settings):
+    ctx.progress(0, 1)
+    masks = (square(4, 4), square(30, 20))[:max_objects]
+    found = {
+        f: [ProposalMask(f, i + 1, mask=m, score=0.9 - i / 4) for i, m in enumerate(masks)] for f in frames
+    }
+    return found, SUMMARY
+
+
+def propagate_task(ctx, source, groups, **_settings):
+    for ids, keyframes, direction, (first, stop) in groups:
+        key = min(keyframes)
+        order = range(first, stop) if direction != "backward" else range(stop - 1, first - 1, -1)
+        for index in order:
+            if index not in keyframes:
+                labels = np.array(keyframes[key])
+                labels.setflags(write=False)
+                ctx.partial((ids, Propagated(index, labels, dict.fromkeys(ids, 1 - index / 20), (key,))))
+    return SUMMARY
+
+
+def split_task(ctx, source, frame, mask, *, parts=2, **_settings):
+    ctx.progress(0, 1)
+    columns = np.flatnonzero(mask.any(0))
+    left = mask.copy()
+    left[:, columns[len(columns) // 2] :] = False
+    return [left, mask & ~left]
+
+
+def preload_task(ctx, **_settings):
+    return SUMMARY.model
+
+
+class Journal:
+    """Counts what a journal is told."""
+
+    def __init__(self) -> None:
+        self.saves, self.closed = 0, None
+
+    def mark_save(self) -> str:
+        return "save"
+
+    def saved(self, info, state) -> None:
+        self.saves += 1
+
+    def close(self, *, discard: bool) -> None:
+        self.closed = discard
+
+
+def make_services(folder: Path, **changes):
+    """Services that need no disk but `folder` and no model; `changes` replaces some."""
+    from smtc_app.ui.services import Services
+
+    def save_task(ctx, path, state, source, parameters, save_id):
+        (folder / "saved").write_text(str(path))
+        return SimpleNamespace(path=Path(path)), None
+
+    def export_task(ctx, source, state, out, *, frames, objects, overwrite):
+        ctx.progress(0, 1)
+        return frames[1] - frames[0]
+
+    services = {
+        "open_task": open_task,
+        "save_task": save_task,
+        "make_journal": lambda opened, on_problem: Journal(),
+        "list_recoveries_task": lambda ctx: [],
+        "restore_task": open_task,
+        "export_task": export_task,
+        "import_mask_task": lambda ctx, path, size: (square(0, 0).astype(np.uint16) * 3, ["Repaired."]),
+        "propose_task": propose_task,
+        "propagate_task": propagate_task,
+        "split_task": split_task,
+        "preload_task": preload_task,
+        "make_frame_cache": lambda source, **callbacks: FrameCache(source, limit_bytes=1 << 24, **callbacks),
+        "demo_clip": lambda: folder / "demo.mp4",
+    }
+    return Services(**{**services, **changes})
