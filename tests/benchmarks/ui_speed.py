@@ -1,0 +1,180 @@
+"""How fast the canvas and the timeline are: milliseconds from an event to the painted widget.
+
+    python tests/benchmarks/ui_speed.py [--json] [--size 960x600] [--frame 1920x1080] [--frames N] [--objects N]
+
+Everything is measured on synthetic footage without a screen (Qt's offscreen platform), which paints with the
+same raster engine as a screen does. Times are CPU times of this process, so that other work on the machine
+does not count; `budget` is what the application promises.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+import cv2
+import numpy as np
+
+if "cv2" in os.environ.get("QT_QPA_PLATFORM_PLUGIN_PATH", ""):
+    del os.environ["QT_QPA_PLATFORM_PLUGIN_PATH"]
+
+from PySide6.QtCore import QEvent, QPointF, Qt
+from PySide6.QtGui import QMouseEvent
+from PySide6.QtWidgets import QApplication
+
+from smtc_app.core.annotation import FrameStatus, ObjectInfo
+from smtc_app.core.palette import lookup_table, object_colour
+from smtc_app.ui.canvas import Canvas
+from smtc_app.ui.timeline import Timeline
+from smtc_app.ui.timeline_model import LaneModel
+
+REPEATS = 40
+
+
+def timed(action: Callable[[int], object], repeats: int = REPEATS) -> tuple[float, float]:
+    """(median, 95th percentile) of the CPU time of `action(i)` in milliseconds."""
+    action(0)
+    times_ms = []
+    for i in range(1, repeats + 1):
+        start = time.process_time()
+        action(i)
+        times_ms.append((time.process_time() - start) * 1000)
+    return float(np.median(times_ms)), float(np.percentile(times_ms, 95))
+
+
+def footage(size: tuple[int, int], objects: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Two frames with `objects` disks each."""
+    rng = np.random.default_rng(0)
+    width, height = size
+    frames, masks = [], []
+    for _ in range(2):
+        noise = rng.integers(0, 255, (height, width, 3), dtype=np.uint8)
+        frames.append(cv2.GaussianBlur(noise, (0, 0), 3))
+        labels = np.zeros((height, width), np.uint16)
+        for object_id in range(1, objects + 1):
+            centre = int(rng.integers(width)), int(rng.integers(height))
+            cv2.circle(labels, centre, int(rng.integers(20, height // 6)), object_id, -1)
+        masks.append(labels)
+    return frames, masks
+
+
+def send_mouse(widget: Canvas, kind: QEvent.Type, position: QPointF, button: Qt.MouseButton) -> None:
+    """A mouse event with the left button down."""
+    where = widget.mapToGlobal(position)
+    buttons = Qt.MouseButton.LeftButton
+    event = QMouseEvent(kind, position, where, button, buttons, Qt.KeyboardModifier.NoModifier)
+    QApplication.sendEvent(widget, event)
+
+
+def canvas_rows(
+    size: tuple[int, int], frame: tuple[int, int]
+) -> dict[str, tuple[tuple[float, float], float]]:
+    """Scrubbing, panning and painting; {what: ((median, p95), budget)} in milliseconds."""
+    frames, masks = footage(frame, 20)
+    canvas = Canvas()
+    canvas.resize(*size)
+    canvas.set_lut(lookup_table([ObjectInfo(i, str(i), colour=object_colour(i)) for i in range(1, 21)]))
+    canvas.show()
+    QApplication.processEvents()
+
+    def scrub(i: int) -> None:
+        canvas.set_frame(frames[i % 2])
+        canvas.set_labels(masks[i % 2])
+        canvas.repaint()
+
+    rows = {"canvas: show a cached frame with masks": (timed(scrub), 16.0)}
+    canvas.set_selected((2,))
+    canvas.set_active(2, object_colour(2))
+    canvas.set_tool("brush")
+    for radius_px in (12, 60, 200):
+        canvas.set_brush_radius_px(radius_px)
+        start = QPointF(size[0] / 5, size[1] / 3)
+        send_mouse(canvas, QEvent.Type.MouseButtonPress, start, Qt.MouseButton.LeftButton)
+
+        def paint(i: int, start: QPointF = start) -> None:
+            to = start + QPointF(9 * i, 40 * np.sin(i / 5))
+            send_mouse(canvas, QEvent.Type.MouseMove, to, Qt.MouseButton.NoButton)
+            QApplication.processEvents()
+
+        rows[f"canvas: brush segment, radius {radius_px} px"] = (timed(paint), 10.0)
+        send_mouse(canvas, QEvent.Type.MouseButtonRelease, start, Qt.MouseButton.LeftButton)
+
+    def zoom(i: int) -> None:
+        canvas.zoom_by(1.25 if i % 2 else 0.8)
+        canvas.repaint()
+
+    rows["canvas: zoom by a notch"] = (timed(zoom), 33.0)
+    return rows
+
+
+def timeline_rows(
+    size: tuple[int, int], frames: int, objects: int
+) -> dict[str, tuple[tuple[float, float], float]]:
+    """Scrubbing, zooming, results streaming in, with every lane in sight."""
+    rng = np.random.default_rng(0)
+    timeline = Timeline()
+    timeline.resize(size[0], objects * 22 + 100)
+    timeline.set_frame_count(frames, 25.0)
+    timeline.set_lanes([LaneModel(i, f"object {i}", object_colour(i)) for i in range(1, objects + 1)])
+    for object_id in range(1, objects + 1):
+        states = np.full(frames, FrameStatus.PROPAGATED, np.uint8)
+        states[:: 97 + object_id] = FrameStatus.MANUAL
+        timeline.set_lane_states(object_id, states)
+        timeline.set_confidence(object_id, rng.random(frames).astype(np.float32))
+    timeline.set_keyframes(range(0, frames, 97))
+    timeline.show()
+    QApplication.processEvents()
+
+    def scrub(i: int) -> None:
+        timeline.set_current(i * 7)
+        timeline.viewport().repaint()
+
+    def stream(i: int) -> None:
+        for object_id in range(1, objects + 1):
+            timeline.update_lane(object_id, i, FrameStatus.PROPAGATED, 0.7)
+        timeline.viewport().repaint()
+
+    def zoom(i: int) -> None:
+        timeline.zoom_by(1.25 if i % 8 < 4 else 0.8)
+        timeline.viewport().repaint()
+
+    return {
+        "timeline: move the playhead": (timed(scrub), 16.0),
+        "timeline: zoom by a notch": (timed(zoom), 50.0),
+        "timeline: a propagated frame of every object": (timed(stream), 50.0),
+    }
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Measure and print; 1 when a median is over its budget."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--size", default="960x600", help="of the canvas in points (default %(default)s)")
+    parser.add_argument("--frame", default="1920x1080", help="of the video in pixels (default %(default)s)")
+    parser.add_argument("--frames", type=int, default=100_000, help="of the timeline (default %(default)s)")
+    parser.add_argument("--objects", type=int, default=50, help="lanes of the timeline (default %(default)s)")
+    parser.add_argument("--json", action="store_true", help="for machines")
+    arguments = parser.parse_args(argv)
+    size, frame = (tuple(map(int, text.split("x"))) for text in (arguments.size, arguments.frame))
+    application = QApplication.instance() or QApplication([])
+    rows = {**canvas_rows(size, frame), **timeline_rows(size, arguments.frames, arguments.objects)}
+    application.processEvents()
+    if arguments.json:
+        result = {name: {"median_ms": m, "p95_ms": p, "budget_ms": b} for name, ((m, p), b) in rows.items()}
+        print(json.dumps(result, indent=2))
+    else:
+        print(f"{'':48}{'median':>9}{'95 %':>9}{'budget':>9}  ms")
+        for name, ((median, p95), budget) in rows.items():
+            print(f"{name:48}{median:9.2f}{p95:9.2f}{budget:9.0f}")
+    return int(any(median > budget for (median, _), budget in rows.values()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
