@@ -33,6 +33,9 @@ RECENT_LIMIT_BYTES = 96 << 20
 STEPS_WITHOUT_SEEK = 8
 """So many frames ahead are decoded rather than looked for, so that playing goes on across keyframes."""
 
+START = -1
+"""Where decoding enters when no keyframe leads to a frame: the first byte of the file."""
+
 FRAMES_CHECKED = 4
 """The decoder's first frames are compared with the index when a video is opened."""
 
@@ -185,9 +188,9 @@ class VideoSource(FrameSource):
             frame = self._advance(index)
             if frame is not None:
                 return frame
-            if self._entered_at_start:
+            if group == START:
                 return self._stand_in(index)
-            group = max(group - back, 0)
+            group = max(group - back, 0) if group > 0 else START
             back *= 2
 
     def _is_ahead(self, index: int, group: int) -> bool:
@@ -199,9 +202,9 @@ class VideoSource(FrameSource):
         return self._index.entry_group(max(self._last, 0)) >= group
 
     def _enter(self, group: int) -> None:
-        """Place the decoder at the beginning of a group; group 0 is the beginning of the file."""
-        self._entered_at_start = group == 0
-        if group == 0:
+        """Place the decoder at the keyframe of a group, or at the START of the file."""
+        self._entered_at_start = group == START
+        if group == START:
             self._reopen_decoder()
             self._last = -1
             packets = self._container.demux(self._stream)

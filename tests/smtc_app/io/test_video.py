@@ -216,6 +216,16 @@ def test_stepping_backwards_decodes_a_group_once(make_video, monkeypatch):
     assert entered == [3, 2, 1, 0]
 
 
+def test_jumping_back_does_not_open_the_file_again(make_video, monkeypatch):
+    with VideoSource(make_video("b.mp4", options=B_FRAMES), recent_limit_bytes=1) as source:
+        opened: list[None] = []
+        reopen = source._reopen_decoder
+        monkeypatch.setattr(source, "_reopen_decoder", lambda: (opened.append(None), reopen()))
+        for index in (5, 30, 4, 12, 0):
+            source[index]
+    assert opened == []
+
+
 def test_long_mp4_is_indexed_from_its_table(make_video, monkeypatch):
     path = make_video("long.mp4", options=OPEN_GOP)
     expected = read_in_order(path)
