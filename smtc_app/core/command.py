@@ -100,7 +100,6 @@ def counted(number: int, noun: str) -> str:
 
 
 def quoted(edit: Edit, ids: Sequence[int]) -> str:
-    """ "'dog'" for one object, "3 objects" for more."""
-    if len(ids) == 1:
-        return f"'{edit.require_object(ids[0]).name}'"
-    return counted(len(ids), "object")
+    """ "'dog'" for one object, "3 objects" for more. Raises UserError when one of them does not exist."""
+    infos = [edit.require_object(object_id) for object_id in ids]
+    return f"'{infos[0].name}'" if len(infos) == 1 else counted(len(infos), "object")

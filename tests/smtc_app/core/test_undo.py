@@ -14,6 +14,7 @@ from smtc_app.core.commands import (
     ApplyPropagation,
     ClearObjects,
     Command,
+    Compound,
     LockFrames,
     MergeObjects,
     PaintStroke,
@@ -75,6 +76,13 @@ def make_command(kind: str, document: Document, frame: int, seed: int) -> Comman
     some = [int(i) for i in rng.permutation(ids)[: max(1, len(ids) // 2)]] if ids else [1]
     one = some[0]
     mask = _random_mask(rng)
+    if kind in ("accept", "reject") and document.proposal_frames:
+        frame = document.proposal_frames[seed % len(document.proposal_frames)]
+    if kind == "split" and document.labelled_frames:
+        frame = document.labelled_frames[seed % len(document.labelled_frames)]
+        one = int(document.labels(frame).max())
+        left = np.arange(W) < 1 + rng.integers(W - 1)
+        mask = np.broadcast_to(left, (H, W))
     if kind == "add":
         return AddObject()
     if kind in ("paint", "erase"):
@@ -104,6 +112,9 @@ def make_command(kind: str, document: Document, frame: int, seed: int) -> Comman
                 for n in range(3)
             ],
         )
+    if kind == "compound":
+        kinds = [KINDS[i] for i in rng.integers(0, len(KINDS), 3)]
+        return Compound([make_command(each, document, frame, seed + 1) for each in kinds], "Several")
     simple = {
         "remove": lambda: RemoveObjects(some),
         "merge": lambda: MergeObjects(some, int(rng.choice(ids)) if ids else 1),
@@ -111,8 +122,8 @@ def make_command(kind: str, document: Document, frame: int, seed: int) -> Comman
         "split": lambda: SplitObject(frame, one, [mask, ~mask]),
         "clear": lambda: ClearObjects(some, range(frame + 1)),
         "keyframe": lambda: SetKeyframe(frame, bool(rng.random() < 0.7)),
-        "lock frame": lambda: LockFrames(frame, bool(rng.random() < 0.5)),
-        "lock": lambda: SetObjectProperty(some, locked=bool(rng.random() < 0.5)),
+        "lock frame": lambda: LockFrames(frame, bool(rng.random() < 0.2)),
+        "lock": lambda: SetObjectProperty(some, locked=bool(rng.random() < 0.2)),
         "hide": lambda: SetObjectProperty(some, visible=bool(rng.random() < 0.5)),
         "rename": lambda: RenameObject(one, f"name {seed}"),
         "recolour": lambda: RecolourObject(some, (seed % 256, 1, 2)),
@@ -126,7 +137,7 @@ def make_command(kind: str, document: Document, frame: int, seed: int) -> Comman
 KINDS = [
     *("add", "paint", "erase", "labels", "propagate", "propose", "remove", "merge", "merge here", "split"),
     *("clear", "keyframe", "lock frame", "lock", "hide", "rename", "recolour", "reorder", "accept", "reject"),
-    *("paint", "propagate", "paint", "propagate"),
+    *("paint", "propagate", "paint", "propagate", "accept", "split", "compound", "compound"),
 ]
 
 
@@ -141,7 +152,8 @@ def test_any_sequence_undone_gives_the_first_bytes_and_redone_the_last(script, j
     store = MaskStore((H, W), decoded_bytes=1, packed_bytes=1) if tight else None
     document = Document(FRAMES, (W, H), store=store)
     stack = UndoStack(document)
-    stack.push(AddObject())
+    for _ in range(3):
+        stack.push(AddObject())
     history = [state_bytes(document)]
     for kind, frame, seed in script:
         before, texts = state_bytes(document), stack.texts
@@ -157,10 +169,11 @@ def test_any_sequence_undone_gives_the_first_bytes_and_redone_the_last(script, j
         else:
             history.append(state_bytes(document))
     position = len(history) - 1
-    for jump in [*jumps, -len(history), len(history), -len(history)]:
+    everything = len(history) + 2
+    for jump in [*jumps, -everything, everything, -everything]:
         for _ in range(abs(jump)):
             moved = stack.undo() if jump < 0 else stack.redo()
-            # The step below the first state of the history added the object.
+            # The steps below the first state of the history added objects.
             position += (1 if jump > 0 else -1) if moved else 0
             if position >= 0:
                 assert state_bytes(document) == history[position]
