@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import socket
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -159,10 +160,29 @@ def _forget_plugins_of_opencv() -> None:
 
 
 def has_display() -> bool:
-    """Whether a window can be shown: on Linux a display must be named, elsewhere there always is one."""
+    """Whether a window can be shown: on Linux a display must be there, elsewhere there always is one."""
     if not sys.platform.startswith("linux"):
         return True
-    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+    return bool(os.environ.get("WAYLAND_DISPLAY")) or _x_server_answers(os.environ.get("DISPLAY", ""))
+
+
+def _x_server_answers(display: str) -> bool:
+    """Whether DISPLAY leads anywhere: Qt would abort the process. Displays of other machines are trusted."""
+    host, _, number = display.rpartition(":")
+    number = number.split(".")[0]
+    if not display or not number.isdecimal():
+        return False
+    if host not in ("", "unix"):
+        return True
+    path = f"/tmp/.X11-unix/X{number}"
+    for address in (path, f"\0{path}"):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            try:
+                connection.connect(address)
+            except OSError:
+                continue
+            return True
+    return False
 
 
 # Verbs

@@ -522,6 +522,13 @@ def test_without_a_display_the_way_out_is_told():
     assert "no display" in done.stderr
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere there always is a display")
+def test_a_display_that_does_not_answer_is_none():
+    done = run_module(DISPLAY=":9753")
+    assert done.returncode == 2
+    assert "no display" in done.stderr
+
+
 def test_help_and_errors_do_without_torch_and_qt():
     script = (
         "import sys; from smtc_app.cli import main\n"
