@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 import numpy as np
-from PySide6.QtCore import QEvent, QPointF, QRectF, Qt, Signal
+from PySide6.QtCore import QEvent, QPointF, QRectF, Qt, QTimer, Signal, Slot
 from PySide6.QtGui import (
     QColor,
     QEnterEvent,
@@ -44,6 +44,9 @@ from smtc_app.ui.tools import (
     stepped_radius,
 )
 
+SPACE_RELEASE_MS = 30
+"""On X11 a held key repeats as releases and presses that are not marked as repeats: a release counts when no
+press follows within this time."""
 _BUTTONS = {
     Qt.MouseButton.LeftButton: Button.LEFT,
     Qt.MouseButton.MiddleButton: Button.MIDDLE,
@@ -85,6 +88,10 @@ class Canvas(PictureView):
         self._press = QPointF()
         self._button: Qt.MouseButton | None = None
         self._space = self._space_used = False
+        self._space_timer = QTimer(self)
+        self._space_timer.setSingleShot(True)
+        self._space_timer.setInterval(SPACE_RELEASE_MS)
+        self._space_timer.timeout.connect(self._on_space_released)
         self._update_cursor()
 
     def set_frame(self, rgb: np.ndarray | None) -> None:
@@ -287,9 +294,10 @@ class Canvas(PictureView):
         """Space holds the picture to pan it; Enter, Backspace and Esc finish, shorten and drop an outline."""
         key = event.key()
         if key == Qt.Key.Key_Space:
-            if not event.isAutoRepeat():
+            if not event.isAutoRepeat() and not self._space:
                 self._space, self._space_used = True, False
                 self._update_cursor()
+            self._space_timer.stop()
         elif key == Qt.Key.Key_Escape and self.gesture_in_progress:
             self.cancel_gesture()
         elif key in _FINISH_KEYS and self._gestures.outline is not None:
@@ -301,17 +309,23 @@ class Canvas(PictureView):
             super().keyPressEvent(event)
 
     def keyReleaseEvent(self, event: QKeyEvent) -> None:
-        """Space let go without having panned: play or pause."""
+        """Space may have been let go: known when no press follows at once."""
         if event.key() != Qt.Key.Key_Space:
             super().keyReleaseEvent(event)
         elif not event.isAutoRepeat() and self._space:
-            self._space = False
-            self._update_cursor()
-            if not self._space_used:
-                self.play_requested.emit(None)
+            self._space_timer.start()
+
+    @Slot()
+    def _on_space_released(self) -> None:
+        """Let go without having panned: play or pause."""
+        self._space = False
+        self._update_cursor()
+        if not self._space_used:
+            self.play_requested.emit(None)
 
     def focusOutEvent(self, event: QFocusEvent) -> None:
         """A release of Space that goes elsewhere must not leave the hand behind."""
+        self._space_timer.stop()
         self._space = False
         self._update_cursor()
         super().focusOutEvent(event)

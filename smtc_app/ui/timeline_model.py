@@ -82,7 +82,7 @@ class TimeAxis:
     @property
     def fitting_scale(self) -> float:
         """Pixels per frame at which everything is in sight."""
-        return min(MAX_FRAME_WIDTH_PX, self.width / max(1, self.count))
+        return self.width / max(1, self.count)
 
     @property
     def visible_frames(self) -> float:

@@ -69,8 +69,9 @@ class TestTimeAxis:
         zoomed = axis.zoomed_at(4, 0)
         assert zoomed.resized(800).px_per_frame == zoomed.px_per_frame
 
-    def test_a_short_video_is_not_stretched_beyond_reason(self):
-        assert TimeAxis(3, 1000).fitted().px_per_frame == MAX_FRAME_WIDTH_PX
+    def test_zooming_ends_where_a_frame_is_wide_enough(self):
+        assert TimeAxis(9999, 1000).fitted().zoomed_at(1e9, 3).px_per_frame == MAX_FRAME_WIDTH_PX
+        assert TimeAxis(4, 1000).fitted().zoomed_at(9, 3) == TimeAxis(4, 1000).fitted()
 
 
 class TestTicks:
