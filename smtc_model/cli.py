@@ -69,6 +69,7 @@ def _add_list(commands: argparse._SubParsersAction) -> None:
 
 
 def _run_list(args: argparse.Namespace) -> None:
+    from .text_table import format_table
     from .weights import list_models
 
     rows = list_models()
@@ -141,7 +142,7 @@ def _add_evaluate(commands: argparse._SubParsersAction) -> None:
 
 def _run_evaluate(args: argparse.Namespace) -> None:
     from .davis_dataset import open_davis
-    from .evaluate_report import format_result
+    from .evaluation_result import format_result
 
     sequences = open_davis(args.root, resolution=args.resolution, sequences=args.sequences, split=args.split)
     _check_output(args.output, args.overwrite)
@@ -177,13 +178,3 @@ def _check_output(output: Path | None, overwrite: bool) -> None:
         raise ModelError(f"{output} is a file; --output needs a folder")
     if output.is_dir() and any(output.iterdir()) and not overwrite:
         raise ModelError(f"{output} is not empty; choose another folder or pass --overwrite")
-
-
-def format_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Left-aligned columns with a rule below the header."""
-    widths = [max(len(str(row[i])) for row in (header, *rows)) for i in range(len(header))]
-    lines = [header, ["-" * width for width in widths], *rows]
-    padded = (
-        "  ".join(str(cell).ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines
-    )
-    return "\n".join(line.rstrip() for line in padded)

@@ -45,7 +45,7 @@ class DavisSequence:
         path = self.frame_paths[index]
         try:
             with Image.open(path) as image:
-                return np.ascontiguousarray(image.convert("RGB"))
+                return np.array(image.convert("RGB"))
         except OSError as error:
             raise ModelError(f"frame {path} cannot be read: {error}") from error
 

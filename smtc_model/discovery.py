@@ -110,7 +110,7 @@ class FrameCandidates:
     tree: RegionTree
     cues: Cues
     score: np.ndarray
-    """(N,) objectness of every node"""
+    """(N,) objectness of every node, 0 for those too small or too large"""
     trained: bool
     """whether the slots come from a trained head"""
 
@@ -123,14 +123,12 @@ class FrameCandidates:
         # The exponent weighs one large node against its parts; at 0.5 two parts of half the size
         # must each score 0.7 of the whole to win.
         value = self.score * cues.area ** (1 - config.granularity)
-        for mask in expected:
-            value = value * (1 + EXPECTED_BONUS * self._overlap(mask))
+        known = self._overlap(expected)
         fits = (cues.area >= config.min_area) & (cues.area <= config.max_area)
-        value = np.where(fits & (cues.border <= config.max_border), value, 0)
+        fits &= cues.border <= config.max_border
+        value = np.where(fits, value * (1 + EXPECTED_BONUS * known), 0)
         chosen = best_antichain(self.tree.parent, value)
-        rank = self.score[chosen]
-        for mask in expected:
-            rank = rank + 0.5 * EXPECTED_BONUS * self._overlap(mask)[chosen]
+        rank = self.score[chosen] + 0.5 * EXPECTED_BONUS * known[chosen]
         return chosen[np.argsort(-rank, kind="stable")][: config.max_objects]
 
     def candidates(self, config: DiscoveryConfig, *, most: int) -> list[np.ndarray]:
@@ -165,12 +163,19 @@ class FrameCandidates:
         native = to_native(labels, self.frame)
         return [_main_part(native == number) for number in range(1, len(nodes) + 1)]
 
-    def _overlap(self, mask: np.ndarray) -> np.ndarray:
-        """IoU (N,) of every node with a mask (h,w)."""
-        regions = self.regions
-        inside = np.bincount(regions.labels.ravel(), mask.ravel(), len(regions))
-        common = self.tree.members @ inside
-        return common / np.maximum(self.tree.members @ regions.area + mask.sum() - common, 1e-6)
+    def _overlap(self, expected: Sequence[np.ndarray]) -> np.ndarray:
+        """IoU (N,) of every node with the mask (h,w) that it overlaps most."""
+        overlap = np.zeros(len(self.score))
+        nodes = np.flatnonzero(self.score)
+        if not expected or not len(nodes):
+            return overlap
+        flat = self.regions.labels.ravel()
+        inside = [np.bincount(flat, mask.ravel(), len(self.regions)) for mask in expected]
+        common = self.tree.members[nodes].astype(np.float32) @ np.stack(inside, 1).astype(np.float32)
+        area = self.cues.area[nodes, None] * self.regions.total_area
+        union = area + np.array([mask.sum() for mask in expected]) - common
+        overlap[nodes] = (common / np.maximum(union, 1e-6)).max(1)
+        return overlap
 
 
 class SlotCache:
@@ -250,7 +255,7 @@ def propose_each(
         nodes = found.choose(config, expected=linker.expect(found.regions.image))
         masks = [found.work_mask(node) for node in nodes]
         features = [found.feature(node) for node in nodes]
-        tracks = linker.link(masks, np.array(features).reshape(len(nodes), -1))
+        tracks = linker.link(masks, features)
         yield index, found, _proposals(index, found, nodes, tracks)
 
 
@@ -301,8 +306,11 @@ class _Finder:
         motion = camera_compensated_flow(image, same_size) if same_size else []
         regions = build_regions(image, slots.features, slots.shares, motion=motion)
         tree = build_tree(regions)
-        cues = measure(regions, tree, min_area=self._config.min_area, max_area=self._config.max_area)
-        return FrameCandidates(frame, regions, tree, cues, objectness(cues), slots.trained)
+        limits = self._config.min_area, self._config.max_area
+        cues = measure(regions, tree, min_area=limits[0], max_area=limits[1])
+        fits = (cues.area >= limits[0]) & (cues.area <= limits[1])
+        score = np.where(fits, objectness(cues), 0)
+        return FrameCandidates(frame, regions, tree, cues, score, slots.trained)
 
     def _slots(self, index: int, frame: np.ndarray) -> FrameSlots:
         keys = encode(self._model, frame, device=self._device)

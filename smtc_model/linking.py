@@ -57,10 +57,10 @@ class TrackLinker:
         self._grey = grey
         return [track.mask for track in self._tracks]
 
-    def link(self, masks: Sequence[np.ndarray], features: np.ndarray) -> list[int]:
+    def link(self, masks: Sequence[np.ndarray], features: Sequence[np.ndarray]) -> list[int]:
         """Track of every proposal of the frame last given to `expect`.
 
-        masks: bool (h,w) each. features: (k,C) unit vectors.
+        masks: bool (h,w) each. features: (C,) unit vector of each.
         """
         match = np.zeros((len(masks), len(self._tracks)))
         for row, (mask, feature) in enumerate(zip(masks, features, strict=True)):

@@ -21,6 +21,7 @@ from .regions import Regions
 
 SALIENCY_REGIONS = 300
 RING_HOPS = 2
+FEATURE_HALF = 0.3
 LOG_TYPICAL_AREA = -0.5
 """Decadic logarithm of the most likely share of the frame: people film what fills it."""
 _CHUNK = 1024
@@ -137,7 +138,7 @@ class _Measurement:
             "area": area / regions.total_area,
             "border": border / (border + length),
             "colour_contrast": chi,
-            "feature_contrast": _saturate(distance, 0.1),
+            "feature_contrast": _saturate(distance, FEATURE_HALF),
             "outline": outline @ self._step / length,
             "colour_saliency": contrast[0],
             "feature_saliency": contrast[1],

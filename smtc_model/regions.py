@@ -45,7 +45,8 @@ class Regions:
     palette: np.ndarray
     """(n,PALETTE_SIZE) share of each colour of the frame's palette, sums to 1"""
     features: np.ndarray
-    """(n,C) mean of the backbone's unit vectors, unit length"""
+    """(n,C) mean of the backbone's unit vectors, shifted and scaled so that over the area their mean is
+    0 and the mean squared distance of two regions 1; backbones differ in how far apart they put things"""
     slots: np.ndarray
     """(n,K) share of each slot, sums to 1"""
     motion: np.ndarray | None
@@ -93,8 +94,7 @@ def build_regions(
         np.bincount(line, minlength=count) for line in (labels[0], labels[-1], labels[:, 0], labels[:, -1])
     )
     unit = features / np.maximum(np.linalg.norm(features, axis=2, keepdims=True), 1e-6)
-    mean_features = _mean_of_grid(labels, unit, count)
-    mean_features /= np.maximum(np.linalg.norm(mean_features, axis=1, keepdims=True), 1e-6)
+    mean_features = _standardised(_mean_of_grid(labels, unit, count), area)
     pairs, length, gradient = _edges(labels, _gradient(lab))
     return Regions(
         image=image,
@@ -149,6 +149,12 @@ def _mean_of_grid(labels: np.ndarray, grid: np.ndarray, count: int) -> np.ndarra
         (np.ones(cell.size, np.float32), (labels.ravel(), cell)), shape=(count, len(fine))
     ).tocsr()
     return (weights @ fine) / np.asarray(weights.sum(1))
+
+
+def _standardised(features: np.ndarray, area: np.ndarray) -> np.ndarray:
+    weights = area / area.sum()
+    centred = features - weights @ features
+    return centred / max(np.sqrt(2 * weights @ (centred**2).sum(1)), 1e-6)
 
 
 def _palette_shares(lab: np.ndarray, flat: np.ndarray, area: np.ndarray) -> np.ndarray:
