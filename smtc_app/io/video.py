@@ -65,7 +65,7 @@ class VideoSource(FrameSource):
         *,
         recent_limit_bytes: int = RECENT_LIMIT_BYTES,
         progress: Callable[[int], None] | None = None,
-        _index: VideoIndex | None = None,
+        _like: VideoSource | None = None,
     ) -> None:
         self.path = Path(path)
         self._lock = threading.RLock()
@@ -73,27 +73,29 @@ class VideoSource(FrameSource):
         self._recent_bytes = 0
         self._recent_limit_bytes = recent_limit_bytes
         self._closed = False
-        if _index is None and is_cut_off(self.path):
+        if _like is None and is_cut_off(self.path):
             raise self._truncated(None)
         self._container, self._stream = _open(self.path)
         self._frames: Iterator[tuple[av.VideoFrame, list[tuple[int, int]]]] | None = None
         self._last = -1  # index of the frame that the decoder put out last
         self._entered_at_start = False
         self._waits_for_keyframe = False
-        self._steps: tuple[bool, bool, bool] = (False, False, False)
-        self.size = (self._stream.width, self._stream.height)
+        rate = self._stream.average_rate or self._stream.guessed_rate
+        self.fps = float(rate) if rate and 0 < rate < 1000 else 25.0
+        if _like is not None:
+            self.size, self._coded_size, self._steps = _like.size, _like._coded_size, _like._steps
+            self._index = _like._index
+            return
         try:
-            self._index = self._build_index(progress) if _index is None else _index
+            self._index = self._build_index(progress)
             if len(self._index) == 0:
                 raise UserError(f"{self.path.name} has no frames; it may be an unfinished recording.")
-            self._learn_from_first_frame()
-            if _index is None and not self._begins_as_indexed():
+            self._learn_from_first_frames()
+            if not self._begins_as_indexed():
                 self._index = self._index_by_decoding(progress)
         except BaseException:
             self.close()
             raise
-        rate = self._stream.average_rate or self._stream.guessed_rate
-        self.fps = float(rate) if rate and 0 < rate < 1000 else 25.0
 
     # Opening
 
@@ -131,7 +133,7 @@ class VideoSource(FrameSource):
             raise self._undecodable()
         return index
 
-    def _learn_from_first_frame(self) -> None:
+    def _learn_from_first_frames(self) -> None:
         """Size, orientation and first timestamps from the decoder; the container may say otherwise."""
         self._first_pts = []
         for frame, _ in self._decoded(self._container.demux(self._stream)):
@@ -302,7 +304,7 @@ class VideoSource(FrameSource):
         return digest.hexdigest()
 
     def reopen(self) -> VideoSource:
-        return VideoSource(self.path, recent_limit_bytes=self._recent_limit_bytes, _index=self._index)
+        return VideoSource(self.path, recent_limit_bytes=self._recent_limit_bytes, _like=self)
 
     def close(self) -> None:
         with self._lock:
