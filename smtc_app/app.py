@@ -118,13 +118,17 @@ class Application(QObject):
         self.window.hint.closed.connect(self._on_hint_closed)
         self.window.may_close = self._may_close
         self._closed = False
+        self._preload_waits = False
+        self.project.opening.connect(self._on_opening)
         self._apply_settings()
         for note in notes:
             self.window.banner.show_message(note, kind="warning")
 
     def preload(self) -> None:
-        """Import torch and load the model behind the open window."""
-        if not self._closed:
+        """Import torch and load the model behind the open window, after a video that is being opened."""
+        if self.project.is_opening:
+            self._preload_waits = True
+        elif not self._closed:
             self.models.submit(
                 "Loading the model",
                 self.services.preload_task,
@@ -214,6 +218,13 @@ class Application(QObject):
         self.window.set_recent(present, self.controller.open)
 
     # What happens
+
+    @Slot(object)
+    def _on_opening(self, path: str | None) -> None:
+        self.window.empty_state.set_opening(Path(path).name if path else "")
+        if path is None and self._preload_waits:
+            self._preload_waits = False
+            QTimer.singleShot(PRELOAD_DELAY_MS, self.preload)
 
     @Slot(object)
     def _on_opened_path(self, path: str) -> None:

@@ -13,7 +13,7 @@ from smtc_app.io.project import ProjectInfo, is_project, load_project, save_proj
 from smtc_app.io.project_lock import ProjectLock
 from smtc_app.io.project_source import find_source, use_source
 from smtc_app.io.recovery import Recovery, find_recovery, list_recoveries
-from smtc_app.io.source import open_source
+from smtc_app.io.source import FrameSource, open_source
 from smtc_app.jobs.context import TaskContext
 from smtc_app.jobs.opened import Opened, SourceMissing
 
@@ -32,7 +32,8 @@ def open_task(
     ctx.progress(0, 0, "opening")
     if not is_project(path):
         source = open_source(path)
-        return Opened(source, Document(len(source), source.size), demo=demo)
+        document = Document(len(source), source.size)
+        return Opened(source, document, demo=demo, first_mask=_first_mask(source))
     lock = ProjectLock(path).acquire()
     try:
         info, document = load_project(path)
@@ -117,6 +118,17 @@ def make_journal(opened: Opened, on_problem: Callable[[str], None]) -> Autosave:
         recovery=opened.recovery,
         on_problem=on_problem,
     )
+
+
+def _first_mask(source: FrameSource) -> tuple[int, Path] | None:
+    """The first frame that has a mask beside the footage, and the mask's file."""
+    if source.annotations is None:
+        return None
+    present = {file.stem: file for file in source.annotations.glob("*.png")}
+    for index in range(len(source)):
+        if source.name(index) in present:
+            return index, present[source.name(index)]
+    return None
 
 
 def _steps(count: int) -> str:

@@ -19,6 +19,7 @@ class Opened:
     release      gives up the right to write into its folder
     recovery     unsaved work that a crash had left and that is in the document now
     saved_state  what the project holds without it
+    first_mask   frame and file of the first mask that lies beside the footage (DAVIS layout)
     """
 
     source: Any
@@ -30,6 +31,7 @@ class Opened:
     release: Callable[[], None] | None = None
     recovery: Any = None
     saved_state: Any = None
+    first_mask: tuple[int, Path] | None = None
 
     def close(self) -> None:
         """Let go of it, when it is not wanted any more."""

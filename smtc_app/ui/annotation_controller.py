@@ -272,14 +272,14 @@ class AnnotationController(QObject):
         if self._session.document is not None:
             self._session.push(commands.LockFrames((self._session.frame,), on))
 
-    def import_labels(self, labels: np.ndarray, name: str) -> None:
-        """Take a label map over for this frame; ids that are new become objects."""
+    def import_labels(self, labels: np.ndarray, name: str, frame: int) -> None:
+        """Take a label map over for a frame; ids that are new become objects."""
         session, document = self._session, self._session.document
         if document is None:
             return
         new = [int(i) for i in np.unique(labels) if i and int(i) not in document.objects]
         steps: list[commands.Command] = [commands.AddObject(object_id=i) for i in new]
-        steps.append(commands.SetLabels(session.frame, labels, f"Import {name}"))
+        steps.append(commands.SetLabels(frame, labels, f"Import {name}"))
         if session.push(commands.Compound(steps, f"Import {name}")) and new:
             session.select(new[:1])
 

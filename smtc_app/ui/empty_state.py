@@ -23,6 +23,7 @@ from PySide6.QtWidgets import (
 from smtc_app.ui.theme import SPACING_PX, Theme
 
 RECENT_SHOWN = 5
+TITLE = "Drop a video or a folder of images here"
 
 
 class EmptyState(QWidget):
@@ -41,9 +42,7 @@ class EmptyState(QWidget):
         self._frame.setObjectName("dropFrame")
         self._frame.setFixedWidth(560)
         self._icon = QLabel(alignment=Qt.AlignmentFlag.AlignCenter)
-        self._title = QLabel(
-            "Drop a video or a folder of images here", alignment=Qt.AlignmentFlag.AlignCenter
-        )
+        self._title = QLabel(TITLE, alignment=Qt.AlignmentFlag.AlignCenter)
         font = self._title.font()
         font.setPointSizeF(font.pointSizeF() * 1.45)
         font.setBold(True)
@@ -104,6 +103,12 @@ class EmptyState(QWidget):
         self._recent_title.setVisible(bool(paths))
         for path in paths[:RECENT_SHOWN]:
             self._recent.addWidget(_RecentButton(path, self.recent_requested))
+
+    def set_opening(self, name: str) -> None:
+        """Say that a path is being opened; an empty name when that has ended."""
+        self._title.setText(f"Opening {name}…" if name else TITLE)
+        for button in (self.open_button, self.folder_button, self.demo_button):
+            button.setEnabled(not name)
 
     def set_hot(self, hot: bool) -> None:
         """Show that what is being dragged over the window can be dropped."""

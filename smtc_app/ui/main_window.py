@@ -271,6 +271,7 @@ def _call_with(open_path: Callable[[str], object], path: str, _checked: bool = F
 def _slider(text: str, low: int, high: int, tooltip: str) -> tuple[QSlider, QWidget]:
     box = QWidget()
     box.setToolTip(tooltip)
+    box.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Preferred)
     layout = QHBoxLayout(box)
     layout.setContentsMargins(SPACING_PX, 0, SPACING_PX, 0)
     label = QLabel(text)

@@ -178,6 +178,8 @@ class Presenter(QObject):
         elif change.kind == "proposals":
             if here:
                 self._show_proposals()
+                # At once: a person who waited for them may press Enter faster than the list is filled.
+                self.update_actions()
             self.invalidate("proposals")
         elif change.kind in ("keyframes", "locked"):
             self.invalidate("keyframes")

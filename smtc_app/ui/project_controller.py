@@ -6,7 +6,7 @@ Unsaved work is never dropped without a question.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ class ProjectController(QObject):
     told: (sentence, button caption, slot) about something that went well.
     warned, failed: a sentence.
     failed_with_button: like `told`, about something that went wrong and can be put right.
+    mask_read: (labels, name, frame) of a mask to take over.
     opening: the path that is being opened, or None when that has ended.
     opened: the path, for the list of recent ones.
     """
@@ -42,6 +43,7 @@ class ProjectController(QObject):
     warned = Signal(object)
     failed = Signal(object)
     failed_with_button = Signal(object)
+    mask_read = Signal(object)
     opening = Signal(object)
     opened = Signal(object)
 
@@ -68,6 +70,11 @@ class ProjectController(QObject):
         """What is saved with the project besides the document."""
 
     # Opening
+
+    @property
+    def is_opening(self) -> bool:
+        """Whether a path is being opened."""
+        return self._opening is not None
 
     def ask_open(self) -> None:
         """Let the person choose a video, an image or a project."""
@@ -156,6 +163,8 @@ class ProjectController(QObject):
         self.autosave.start(result)
         if not result.demo:
             self.opened.emit(str(result.project or path))
+        if result.first_mask is not None:
+            self._offer_mask(*result.first_mask)
         if result.notes:
             self.warned.emit(" ".join(result.notes))
 
@@ -259,33 +268,42 @@ class ProjectController(QObject):
 
     # Masks in and out
 
-    def import_mask(self, take: Callable[[Any, str], None]) -> None:
-        """Ask for a mask image and give its labels to `take(labels, name)`."""
+    def ask_import_mask(self) -> None:
+        """Ask for a mask image and take it over for the frame that is shown."""
         session = self._session
         if not session.is_open:
             return
-        path, _ = QFileDialog.getOpenFileName(
-            self._window,
-            "Import Mask for This Frame",
-            str(self._last_folder()),
-            "Masks (*.png *.bmp *.tif *.tiff)",
-        )
-        if not path:
-            return
+        title, filters = "Import Mask for This Frame", "Masks (*.png *.bmp *.tif *.tiff)"
+        path, _ = QFileDialog.getOpenFileName(self._window, title, str(self._last_folder()), filters)
+        if path:
+            self.import_mask(Path(path), session.frame)
 
-        def on_done(result: Any) -> None:
+    def import_mask(self, path: Path, frame: int) -> None:
+        """Take a mask image over for a frame."""
+        document = self._session.document
+
+        def on_done(result: tuple[Any, Sequence[str]]) -> None:
             labels, notes = result
-            take(labels, Path(path).name)
-            if notes:
-                self.warned.emit(" ".join(notes))
+            if document is self._session.document:
+                self.mask_read.emit((labels, path.name, frame))
+                if notes:
+                    self.warned.emit(" ".join(notes))
 
         self._runner.submit(
-            f"Reading {Path(path).name}",
+            f"Reading {path.name}",
             self.services.import_mask_task,
             path,
-            session.document.size,
+            document.size,
             on_done=on_done,
             on_error=self.failed.emit,
+        )
+
+    def _offer_mask(self, frame: int, path: Path) -> None:
+        def use() -> None:
+            self.import_mask(path, frame)
+
+        self.told.emit(
+            (f"There are masks beside this footage, the first for frame {frame}.", "Use the First", use)
         )
 
     def ask_export(self, rows: list[ObjectRow], chosen: tuple[int, int] | None = None) -> None:

@@ -70,7 +70,7 @@ class WindowController(QObject):
             "open_demo": self._project.open_demo,
             "save": self._project.save,
             "save_as": self._project.save_as,
-            "import_mask": partial(self._project.import_mask, annotation.import_labels),
+            "import_mask": self._project.ask_import_mask,
             "export": self._export,
             "close": self._project.close,
             "quit": window.close,
@@ -186,6 +186,7 @@ class WindowController(QObject):
             source.failed.connect(self._on_failed)
         self._project.told.connect(self._on_told_with_button)
         self._project.failed_with_button.connect(self._on_failed_with_button)
+        self._project.mask_read.connect(self._on_mask_read)
         self._project.warned.connect(self._on_warned)
         self._propagation.model_used.connect(self._on_model_used)
         self._proposals.model_used.connect(self._on_model_used)
@@ -508,6 +509,12 @@ class WindowController(QObject):
     def _on_failed_with_button(self, message: tuple[str, str, Callable[[], object]]) -> None:
         sentence, button, slot = message
         self._window.banner.show_message(sentence, kind="error", button=button, slot=slot)
+
+    @Slot(object)
+    def _on_mask_read(self, message: tuple[Any, str, int]) -> None:
+        labels, name, frame = message
+        self._annotation.import_labels(labels, name, frame)
+        self._frames.go_to(frame)
 
     @Slot(object)
     def _on_model_used(self, summary: Any) -> None:

@@ -200,7 +200,6 @@ def test_escape_rejects_the_proposals(application, qtbot):
     document = application.session.document
     qtbot.waitUntil(lambda: len(document.proposals(0)) == 2)
     wait_for_jobs(qtbot, application)
-    application.presenter.update_actions()
     press(qtbot, application, Qt.Key.Key_Escape)
     assert document.proposals(0) == ()
     assert not document.objects

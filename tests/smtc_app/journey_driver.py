@@ -1,0 +1,295 @@
+"""Journeys through the real window on a real X server, run as a process of their own by `test_journeys`.
+
+A journey is a generator: it moves the mouse and types with xdotool, and yields conditions to wait for. A
+timer steps it, so that it goes on while a dialog has its own event loop. What it found goes to stdout as
+JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+from PySide6.QtCore import QObject, QPoint, QTimer
+from PySide6.QtWidgets import QApplication, QFileDialog, QLineEdit
+
+from smtc_app.app import Application, make_services
+from smtc_app.core.settings import Settings
+
+STEP_MS = 20
+PATIENCE_S = 240
+
+Condition = Callable[[], object]
+
+
+def xdotool(*arguments: object) -> None:
+    subprocess.run(["xdotool", *map(str, arguments)], check=True, capture_output=True)
+
+
+class Window:
+    """The application under test, and hands."""
+
+    def __init__(self, config: Path) -> None:
+        self.settings = Settings(hint_shown=True)
+        self.parts = Application(make_services(self.settings), self.settings)
+        self.parts.window.resize(1280, 760)
+        self.parts.window.move(0, 0)
+        self.parts.window.show()
+
+    @property
+    def document(self):
+        return self.parts.session.document
+
+    def focus(self) -> None:
+        """There is no window manager that would give the keyboard to the newest window."""
+        target = QApplication.activeModalWidget() or self.parts.window
+        xdotool("windowfocus", int(target.winId()))
+
+    def key(self, *keys: str) -> None:
+        self.focus()
+        xdotool("key", "--clearmodifiers", *keys)
+
+    def write(self, text: str) -> None:
+        self.focus()
+        xdotool("type", "--delay", 5, text)
+
+    def click(self, widget, position: QPoint, button: int = 1) -> None:
+        place = widget.mapToGlobal(position)
+        xdotool("mousemove", place.x(), place.y(), "click", button)
+
+    def drag(self, points: list[tuple[float, float]]) -> None:
+        """Over the canvas, through frame coordinates."""
+        canvas = self.parts.window.canvas
+        places = [canvas.mapToGlobal(canvas.widget_position(*point).toPoint()) for point in points]
+        xdotool("mousemove", places[0].x(), places[0].y(), "mousedown", 1)
+        for place in places[1:]:
+            xdotool("mousemove", place.x(), place.y())
+        xdotool("mouseup", 1)
+
+    def idle(self) -> bool:
+        return not self.parts.models.jobs and not self.parts.files.jobs
+
+    def shows(self, frame: int) -> Condition:
+        return lambda: self.parts.session.frame == frame and self.parts.session.pixels is not None
+
+    def dialog(self, kind: type = QObject) -> object | None:
+        active = QApplication.activeModalWidget()
+        return active if isinstance(active, kind) else None
+
+    def tell_file_dialog(self, path: Path) -> Iterator[Condition]:
+        """Type a path into the file dialog that is open, and confirm it."""
+        yield lambda: self.dialog(QFileDialog)
+        field = self.dialog(QFileDialog).findChild(QLineEdit, "fileNameEdit")
+        field.setFocus()
+        self.key("ctrl+a")
+        self.write(str(path))
+        yield lambda: field.text() == str(path)
+        self.key("Return")
+        yield lambda: self.dialog() is None
+
+
+BYSTANDER = """
+import select, sys, time
+last, worst = time.perf_counter(), 0.0
+while not select.select([sys.stdin], [], [], 0.002)[0]:
+    now = time.perf_counter()
+    worst, last = max(worst, now - last), now
+print(worst * 1000)
+"""
+
+
+class Heartbeat(QObject):
+    """How long the event loop was held at most, and what an idle process beside it had to wait."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gaps_ms: list[float] = []
+        self.bystander_ms = 0.0
+        self._last_s = time.perf_counter()
+        self._timer = QTimer(self)
+        self._timer.setInterval(2)
+        self._timer.timeout.connect(self._beat)
+
+    def start(self) -> None:
+        self._bystander = subprocess.Popen(
+            [sys.executable, "-c", BYSTANDER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        self._last_s = time.perf_counter()
+        self._timer.start()
+
+    def stop(self) -> None:
+        self._timer.stop()
+        self.bystander_ms = float(self._bystander.communicate("stop\n")[0])
+
+    def _beat(self) -> None:
+        now_s = time.perf_counter()
+        self.gaps_ms.append((now_s - self._last_s) * 1000)
+        self._last_s = now_s
+
+
+def demo(window: Window, folder: Path, found: dict) -> Iterator[Condition]:
+    """Propose, accept, correct, propagate, export, save the demo clip; open the project again."""
+    parts = window.parts
+    window.click(parts.window.empty_state.demo_button, parts.window.empty_state.demo_button.rect().center())
+    yield window.shows(0)
+    window.key("s")
+    yield lambda: window.document.proposals(0)
+    found["proposals"] = len(window.document.proposals(0))
+    found["objects_before_enter"] = len(window.document.objects)
+    window.key("Return")
+    yield lambda: window.document.objects
+    found["objects"] = len(window.document.objects)
+    window.key("p")
+    yield lambda: parts.window.canvas.tool == "brush"
+    before = np.array(window.document.labels(0))
+    window.drag([(60, 60), (80, 70), (100, 60)])
+    yield lambda: not np.array_equal(window.document.labels(0), before)
+    window.key("ctrl+z")
+    yield lambda: np.array_equal(window.document.labels(0), before)
+    window.key("ctrl+shift+z")
+    yield lambda: not np.array_equal(window.document.labels(0), before)
+    window.key("shift+f")
+    yield lambda: len(window.document.labelled_frames) == window.document.frame_count and window.idle()
+    window.key("ctrl+e")
+    yield lambda: window.dialog() is not None
+    dialog = window.dialog()
+    window.key("ctrl+a")
+    window.write(str(folder / "masks"))
+    yield lambda: dialog.request.folder == folder / "masks"
+    window.key("Return")
+    yield lambda: "read back equal" in parts.window.banner.text
+    window.key("ctrl+s")
+    yield from window.tell_file_dialog(folder / "mine")
+    yield lambda: not window.document.modified
+    masks = [np.array(window.document.labels(i)) for i in range(window.document.frame_count)]
+    np.savez_compressed(folder / "labels.npz", *masks)
+    found["ids"] = list(window.document.objects)
+    window.key("ctrl+w")
+    yield lambda: not parts.session.is_open
+    parts.project.open(str(folder / "mine.smtc"))
+    yield window.shows(0)
+    found["reopened_equal"] = all(
+        np.array_equal(window.document.labels(i), mask) for i, mask in enumerate(masks)
+    )
+
+
+def footage(window: Window, folder: Path, found: dict, path: str) -> Iterator[Condition]:
+    """Open, step, scrub, paint, propagate both ways, undo, cancel, export real footage."""
+    parts = window.parts
+    parts.project.open(path)
+    yield window.shows(0)
+    source = parts.session.source.reopen()
+    count = len(source)
+    equal = []
+
+    def compare() -> None:
+        equal.append(bool(np.array_equal(parts.session.pixels, source[parts.session.frame])))
+
+    compare()
+    for keys, frame in ((("Right",), 1), (("shift+Right",), 11), (("Left",), 10), (("End",), count - 1)):
+        window.key(*keys)
+        yield window.shows(min(frame, count - 1))
+        compare()
+    timeline = parts.window.timeline
+    middle = count // 2
+    window.click(timeline.viewport(), QPoint(round(timeline.x_of(middle + 0.5)), 10))
+    yield lambda: parts.session.frame == parts.frames.wanted != count - 1
+    compare()
+    parts.frames.go_to(middle)
+    yield window.shows(middle)
+    width, height = source.size
+    window.key("n")
+    yield lambda: parts.window.canvas.tool == "brush" and len(window.document.objects) == 1
+    parts.window.canvas.set_brush_radius_px(height / 12)
+    window.drag([(width * 0.4, height * 0.5), (width * 0.5, height * 0.55), (width * 0.6, height * 0.5)])
+    yield lambda: window.document.has_labels(middle)
+    timeline.set_range((max(0, middle - 2), min(count, middle + 3)))
+    window.key("shift+f")
+    first, stop = timeline.range
+    heart = Heartbeat()
+    # The first run also loads the model, which is another matter than the window living beside it.
+    yield lambda: len(window.document.labelled_frames) >= 2
+    heart.start()
+    yield lambda: window.document.labelled_frames == tuple(range(first, stop)) and window.idle()
+    heart.stop()
+    found["slowest_beat_ms"], found["bystander_ms"] = max(heart.gaps_ms), heart.bystander_ms
+    window.key("ctrl+z")
+    yield lambda: window.document.labelled_frames == (middle,)
+    window.key("ctrl+y")
+    yield lambda: window.document.labelled_frames == tuple(range(first, stop))
+    timeline.set_range(None)
+    window.key("f")
+    yield lambda: len(window.document.labelled_frames) > stop - first or window.idle()
+    window.key("Escape")
+    yield window.idle
+    found["kept_after_cancel"] = len(window.document.labelled_frames) >= stop - first
+    timeline.set_range((first, stop))
+    window.key("ctrl+e")
+    yield lambda: window.dialog() is not None
+    dialog = window.dialog()
+    window.key("ctrl+a")
+    window.write(str(folder / "masks"))
+    yield lambda: dialog.request.folder == folder / "masks"
+    window.key("Return")
+    yield lambda: "read back equal" in parts.window.banner.text
+    masks = {source.name(i): np.array(window.document.labels(i)) for i in range(first, stop)}
+    np.savez_compressed(folder / "labels.npz", **masks)
+    found["frames_equal"], found["count"] = equal, count
+    source.close()
+
+
+def run(journey: Iterator[Condition], window: Window, found: dict) -> int:
+    application = QApplication.instance()
+    state = {"condition": lambda: True, "since": time.monotonic(), "code": 0, "busy": False}
+
+    def step() -> None:
+        if state["busy"]:
+            return
+        state["busy"] = True
+        try:
+            while state["condition"]():
+                state["condition"], state["since"] = next(journey), time.monotonic()
+            if time.monotonic() - state["since"] > PATIENCE_S:
+                raise TimeoutError(f"waited in vain at line {journey.gi_frame.f_lineno}")
+        except StopIteration:
+            application.exit(0)
+        except BaseException:
+            found["error"] = traceback.format_exc()
+            found["banner"] = window.parts.window.banner.text
+            window.parts.window.grab().save(found["folder"] + "/failed.png")
+            state["code"] = 1
+            application.exit(1)
+        finally:
+            state["busy"] = False
+
+    timer = QTimer()
+    timer.setInterval(STEP_MS)
+    timer.timeout.connect(step)
+    timer.start()
+    application.exec()
+    timer.stop()
+    while (dialog := QApplication.activeModalWidget()) is not None:
+        dialog.close()
+    window.parts.close(discard=True)
+    return state["code"]
+
+
+def main() -> int:
+    name, folder, *arguments = sys.argv[1:]
+    application = QApplication([name])
+    found: dict = {"platform": application.platformName(), "folder": folder}
+    window = Window(Path(folder))
+    journeys = {"demo": demo, "footage": footage}
+    code = run(journeys[name](window, Path(folder), found, *arguments), window, found)
+    sys.stdout.write(json.dumps(found))
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
