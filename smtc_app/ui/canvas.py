@@ -103,11 +103,17 @@ class Canvas(PictureView):
             self._labels = None
 
     def set_labels(self, labels: np.ndarray | None, dirty_box: Box | None = None) -> None:
-        """Show a label map, see `PictureView.set_labels`; takes the place of a stroke's preview."""
+        """Show a label map, see `PictureView.set_labels`; takes the place of a stroke's preview.
+
+        A stroke in progress goes on over the new labels (propagation may reach the frame meanwhile).
+        """
         if dirty_box is not None and self._preview is not None:
             dirty_box = overlay.union((dirty_box, self._preview.box))
         super().set_labels(labels, dirty_box)
         self._labels, self._preview = labels, None
+        if self._gestures.stroke is not None:
+            self._begin_preview()
+            self._paint_piece(self._gestures.stroke.points or None)
 
     # Tools
 
@@ -357,7 +363,8 @@ class Canvas(PictureView):
         width, height = self.frame_size
         base = self._labels if self._labels is not None else np.zeros((height, width), np.uint16)
         value = 0 if self._gestures.erasing else self._active
-        self._preview = StrokePreview(base, value, self._radius_px, locked_ids=self._locked)
+        radius_px = self._gestures.stroke.radius_px
+        self._preview = StrokePreview(base, value, radius_px, locked_ids=self._locked)
         # The copy equals what is shown, so nothing has to be drawn again yet.
         self._scene.set_labels(self._preview.labels, (0, 0, 0, 0))
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -305,13 +304,6 @@ def format_time(seconds: float, decimals: int = 2) -> str:
     head = f"{hours}:{minutes:02}" if hours else f"{minutes}"
     tail = f".{part:0{decimals}}" if decimals else ""
     return f"{sign}{head}:{whole:02}{tail}"
-
-
-def neighbour(frames: Iterable[int], current: int, forward: bool) -> int | None:
-    """The next (or previous) of `frames` from `current`, None where there is none."""
-    if forward:
-        return min((frame for frame in frames if frame > current), default=None)
-    return max((frame for frame in frames if frame < current), default=None)
 
 
 def parse_time(text: str) -> float | None:

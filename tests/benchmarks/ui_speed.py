@@ -1,6 +1,6 @@
 """How fast the canvas and the timeline are: milliseconds from an event to the painted widget.
 
-    python tests/benchmarks/ui_speed.py [--json] [--size 960x600] [--frame 1920x1080] [--frames N] [--objects N]
+    python tests/benchmarks/ui_speed.py [--json] [--size 960x600] [--frame 1920x1080] [--frames N]
 
 Everything is measured on synthetic footage without a screen (Qt's offscreen platform), which paints with the
 same raster engine as a screen does. Times are CPU times of this process, so that other work on the machine

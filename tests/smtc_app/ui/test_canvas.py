@@ -137,6 +137,24 @@ def test_the_screen_after_an_edit_is_the_screen_of_the_edited_labels(qtbot, canv
     np.testing.assert_array_equal(shown(canvas), after)
 
 
+def test_a_stroke_goes_on_when_the_labels_under_it_change(qtbot, canvas):
+    strokes = collect(canvas.stroke_finished)
+    canvas.set_tool("brush")
+    canvas.set_brush_radius_px(3)
+    qtbot.mousePress(canvas, LEFT, pos=at(canvas, 10, 60))
+    qtbot.mouseMove(canvas, at(canvas, 30, 60))
+    propagated = labels().copy()
+    propagated[2:12, 90:110] = 2
+    canvas.set_labels(propagated)
+    qtbot.mouseMove(canvas, at(canvas, 40, 60))
+    assert colour_at(canvas, 20.5, 60.5)[0] > 120
+    assert colour_at(canvas, 38.5, 60.5)[0] > 120
+    assert colour_at(canvas, 100.5, 7.5)[1] > 120
+    qtbot.mouseRelease(canvas, LEFT, pos=at(canvas, 40, 60))
+    assert len(strokes[0].points) == 3
+    assert colour_at(canvas, 20.5, 60.5)[0] < 95
+
+
 def test_the_right_button_erases_and_a_second_button_does_not_end_the_stroke(qtbot, canvas):
     strokes = collect(canvas.stroke_finished)
     canvas.set_tool("brush")
