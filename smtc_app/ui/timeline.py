@@ -15,7 +15,6 @@ from PySide6.QtGui import (
     QColor,
     QFont,
     QHelpEvent,
-    QImage,
     QMouseEvent,
     QPainter,
     QPaintEvent,
@@ -28,7 +27,8 @@ from PySide6.QtWidgets import QAbstractScrollArea, QFrame, QToolTip, QWidget
 
 from smtc_app.ui import timeline_paint as paint
 from smtc_app.ui.theme import Theme
-from smtc_app.ui.thumbnails import Provider, ThumbnailQueue, places, shrunk
+from smtc_app.ui.thumbnail_row import THUMBNAIL_PX, ThumbnailRow
+from smtc_app.ui.thumbnails import Provider
 from smtc_app.ui.timeline_model import (
     ColumnPlan,
     Lane,
@@ -38,7 +38,6 @@ from smtc_app.ui.timeline_model import (
     format_time,
 )
 
-THUMBNAIL_PX = 40
 WHEEL_STEP = 1.25
 SNAP_PX = 6
 SMALL_FONT_PX = 11
@@ -58,7 +57,6 @@ class Timeline(QAbstractScrollArea):
     frame_requested = Signal(object)
     lane_clicked = Signal(object)
     range_changed = Signal(object)
-    _thumbnail_came = Signal(object)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -77,17 +75,14 @@ class Timeline(QAbstractScrollArea):
         self._keyframes = self._locked = np.zeros(0, np.int64)
         self._markers: tuple[Marker, ...] = ()
         self._range: tuple[int, int] | None = None
-        self._provider: Provider | None = None
-        self._generation = 0
-        self._thumbnails = ThumbnailQueue()
-        self._aspect = 16 / 9
+        self._thumbnails = ThumbnailRow(self)
         self._static = QPixmap()
         self._static_valid = False
         self._cursor: QPointF | None = None
         self._drag = ""
         self._drag_from = 0.0
         self._syncing = False
-        self._thumbnail_came.connect(self._on_thumbnail_came, Qt.ConnectionType.QueuedConnection)
+        self._thumbnails.changed.connect(self._on_thumbnails_changed)
         self.horizontalScrollBar().valueChanged.connect(self._on_scrolled)
         self.verticalScrollBar().valueChanged.connect(self._on_lanes_scrolled)
         Theme.current().changed.connect(self._on_theme_changed)
@@ -203,9 +198,7 @@ class Timeline(QAbstractScrollArea):
 
     def set_thumbnail_provider(self, provider: Provider | None) -> None:
         """Who gives thumbnails: `provider(frame, deliver)`, see `thumbnails`; None: no row of thumbnails."""
-        self._generation += 1
-        self._provider = provider
-        self._thumbnails.clear()
+        self._thumbnails.set_provider(provider)
         self._sync_bars()
         self._invalidate()
 
@@ -356,6 +349,10 @@ class Timeline(QAbstractScrollArea):
         self._invalidate()
 
     @Slot(object)
+    def _on_thumbnails_changed(self, _nothing: object) -> None:
+        self._invalidate()
+
+    @Slot(object)
     def _on_theme_changed(self, _colours: object) -> None:
         self._invalidate()
 
@@ -382,8 +379,7 @@ class Timeline(QAbstractScrollArea):
         painter.setClipRect(QRectF(0, lanes.top(), self.viewport().width(), lanes.height()))
         self._paint_lanes(painter, lanes, ratio)
         painter.setClipRect(QRectF(paint.HEADER_PX, 0, self._content_width(), height))
-        if self._provider is not None:
-            self._paint_thumbnails(painter)
+        self._thumbnails.paint(painter, self._axis, paint.HEADER_PX, paint.RULER_PX)
         paint.paint_ruler(painter, self._axis, ruler, self._seconds, colours, small)
         if len(self._locked):
             used = min(lanes.height(), len(self._order) * paint.LANE_PX)
@@ -460,64 +456,13 @@ class Timeline(QAbstractScrollArea):
         corner = QRectF(10, 0, paint.HEADER_PX - 18, paint.RULER_PX)
         painter.drawText(corner, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, text)
 
-    # Thumbnails
-
-    def _paint_thumbnails(self, painter: QPainter) -> None:
-        shown = places(self._axis, THUMBNAIL_PX * self._aspect)
-        centre = self._axis.width / 2
-        self._thumbnails.want(
-            place.frame for place in sorted(shown, key=lambda place: abs(place.x + place.width / 2 - centre))
-        )
-        colours = Theme.current().colours
-        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
-        for place in shown:
-            rect = QRectF(paint.HEADER_PX + place.x, paint.RULER_PX, place.width, THUMBNAIL_PX)
-            image = self._thumbnails.get(place.frame)
-            if image is None:
-                image = self._thumbnails.nearest(
-                    place.frame, max(1, round(place.width / self._axis.px_per_frame))
-                )
-            if isinstance(image, QImage) and not image.isNull():
-                painter.drawImage(rect, image, _cropped(image, rect))
-            else:
-                painter.fillRect(rect.adjusted(0, 0, -1, 0), QColor(colours.raised))
-            painter.fillRect(QRectF(rect.left() - 0.5, rect.top(), 1, rect.height()), QColor(colours.canvas))
-        self._request_thumbnails()
-
-    def _request_thumbnails(self) -> None:
-        generation, height = self._generation, round(THUMBNAIL_PX * self.devicePixelRatioF())
-
-        # Runs in the provider's thread: shrinking and emitting are all that it may do.
-        def deliver(frame: int, picture: np.ndarray | None) -> None:
-            small = None if picture is None else shrunk(picture, height)
-            self._thumbnail_came.emit((generation, frame, small))
-
-        for frame in self._thumbnails.next_requests():
-            self._provider(frame, deliver)
-
-    @Slot(object)
-    def _on_thumbnail_came(self, message: tuple[int, int, np.ndarray | None]) -> None:
-        generation, frame, picture = message
-        if generation != self._generation:
-            return
-        image = QImage()
-        if picture is not None:
-            height, width = picture.shape[:2]
-            self._aspect = width / height
-            pixels = np.ascontiguousarray(picture)
-            image = QImage(
-                pixels.data, width, height, 3 * width, QImage.Format.Format_RGB888
-            ).convertToFormat(QImage.Format.Format_RGB32)
-        self._thumbnails.put(frame, image)
-        self._invalidate()
-
     # Geometry
 
     def _content_width(self) -> int:
         return max(1, self.viewport().width() - paint.HEADER_PX)
 
     def _lanes_rect(self) -> QRectF:
-        top = paint.RULER_PX + (THUMBNAIL_PX if self._provider is not None else 0)
+        top = paint.RULER_PX + self._thumbnails.height_px
         return QRectF(0, top, self.viewport().width(), max(0, self.viewport().height() - top))
 
     def _lane_at(self, position: QPointF) -> LaneModel | None:
@@ -588,14 +533,3 @@ class Timeline(QAbstractScrollArea):
     def _invalidate(self) -> None:
         self._static_valid = False
         self.viewport().update()
-
-
-def _cropped(image: QImage, rect: QRectF) -> QRectF:
-    """The middle of an image in the shape of `rect`."""
-    width, height = image.width(), image.height()
-    shape = rect.width() / rect.height()
-    if shape > width / height:
-        wanted = width / shape
-        return QRectF(0, (height - wanted) / 2, width, wanted)
-    wanted = height * shape
-    return QRectF((width - wanted) / 2, 0, wanted, height)

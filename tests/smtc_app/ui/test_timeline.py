@@ -14,7 +14,8 @@ from PySide6.QtWidgets import QApplication
 from smtc_app.core.annotation import FrameStatus
 from smtc_app.ui import timeline_paint
 from smtc_app.ui.theme import Theme
-from smtc_app.ui.timeline import THUMBNAIL_PX, Timeline
+from smtc_app.ui.thumbnail_row import THUMBNAIL_PX
+from smtc_app.ui.timeline import Timeline
 from smtc_app.ui.timeline_model import LaneModel, Marker
 
 LEFT, MIDDLE = Qt.MouseButton.LeftButton, Qt.MouseButton.MiddleButton
