@@ -28,7 +28,7 @@ _GRID = 4
 
 
 def rgb_to_lab(rgb: Tensor) -> Tensor:
-    """sRGB (B,3,H,W) in [0,1] -> CIELAB under D65 (IEC 61966-2-1, CIE 15), L in [0,100], a and b about +-100."""
+    """sRGB (B,3,H,W) in [0,1] -> CIELAB under D65 (IEC 61966-2-1), L in [0,100], a and b about +-100."""
     rgb = rgb.clamp(0, 1)
     linear = torch.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
     to_xyz = rgb.new_tensor(

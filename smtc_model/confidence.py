@@ -10,8 +10,8 @@ from torch import Tensor
 def object_confidence(soft: Tensor, ids: Sequence[int]) -> dict[int, float]:
     """Mean probability of each object where it is the most probable label, in [0,1].
 
-    soft: (L,hf,wf) probabilities, ids: the label of each channel, the background first. An object that is nowhere
-    the most probable is taken as absent; its confidence is one minus the largest probability it reaches.
+    soft: (L,hf,wf) probabilities, ids: the label of each channel, the background first. An object
+    that is nowhere the most probable is absent: confidence one minus the largest probability it reaches.
     """
     winner = soft.argmax(0)
     result = {}

@@ -1,10 +1,10 @@
 """Which positions of the remembered frames look like a position of this one: windowed top-k matching.
 
 The published way multiplies every position with every position of every remembered frame, masks what lies
-outside a window and sorts the rest. Here the frame is cut into square tiles; a tile meets only the part of each
-remembered frame that its windows cover, tiles whose windows hold nothing but background are skipped (their
-answer is known whatever the affinities), and the top k are found through the maxima of small groups. The
-results are the same; no (hw)^2 matrix ever exists.
+outside a window and sorts the rest. Here the frame is cut into square tiles; a tile meets only the part of
+each remembered frame that its windows cover, tiles whose windows hold nothing but background are skipped
+(their answer is known whatever the affinities), and the top k are found through the maxima of small groups.
+The results are the same; no (hw)^2 matrix ever exists.
 
 Letters: C channels, h x w tokens, n remembered frames, Q = h*w queries, k matches, L label channels.
 """
@@ -30,8 +30,8 @@ _MASKED = -1e4
 class Window:
     """Where in a remembered frame a query may find its matches.
 
-    radius: tokens; None: anywhere. shape: "square" keeps |dy|, |dx| <= radius (DINO), "disk" keeps a Euclidean
-    distance < radius (CRW).
+    radius: tokens; None: anywhere. shape: "square" keeps |dy|, |dx| <= radius (DINO), "disk" keeps a
+    Euclidean distance < radius (CRW).
     """
 
     radius: float | None

@@ -1,7 +1,7 @@
 """Where each position came from: dense optical flow between neighbouring frames, and its sum over many.
 
-Flow is OpenCV's DIS (Kroeger et al., "Fast Optical Flow using Dense Inverse Search", ECCV 2016): about 10 ms for
-a frame of 427 x 240 on one core, no training.
+Flow is OpenCV's DIS (Kroeger et al., "Fast Optical Flow using Dense Inverse Search", ECCV 2016): about 10 ms
+for a frame of 427 x 240 on one core, no training.
 
 Letters: H x W pixels of the grid on which flow is computed, h x w tokens, n remembered frames.
 """
@@ -33,7 +33,7 @@ class FlowEstimator:
 
 
 def sampling_grid(displacement: Tensor) -> Tensor:
-    """displacement (n,2,H,W) as (dy, dx) in cells -> grid (n,H,W,2) for `grid_sample(align_corners=False)`."""
+    """displacement (n,2,H,W) as (dy, dx) in cells -> grid (n,H,W,2) for `grid_sample`."""
     height, width = displacement.shape[-2:]
     y = torch.arange(height, device=displacement.device, dtype=displacement.dtype)[:, None]
     x = torch.arange(width, device=displacement.device, dtype=displacement.dtype)[None, :]
@@ -43,7 +43,7 @@ def sampling_grid(displacement: Tensor) -> Tensor:
 
 
 def warp(maps: Tensor, displacement: Tensor) -> Tensor:
-    """maps (n,c,H,W) sampled where `displacement` (n,2,H,W) points to; beyond the border, its nearest value."""
+    """maps (n,c,H,W) sampled where `displacement` (n,2,H,W) points to, the border continued."""
     grid = sampling_grid(displacement)
     return F.grid_sample(maps, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
@@ -51,8 +51,8 @@ def warp(maps: Tensor, displacement: Tensor) -> Tensor:
 def compose(older: Tensor, newest: Tensor) -> Tensor:
     """Displacements to remembered frames, seen from one frame later.
 
-    older: (n,2,h,w) from the previous frame to each remembered one. newest: (2,h,w) from the current frame to the
-    previous one. Returns (n,2,h,w) from the current frame.
+    older: (n,2,h,w) from the previous frame to each remembered one. newest: (2,h,w) from the current
+    frame to the previous one. Returns (n,2,h,w) from the current frame.
     """
     newest = newest[None].expand(len(older), -1, -1, -1)
     return newest + warp(older, newest)

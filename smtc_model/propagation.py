@@ -1,12 +1,12 @@
 """Labels through a video: from keyframes to every other frame, one frame at a time.
 
-`Propagator` goes in one direction and holds a bounded memory; `propagate` is the generator that the application
-uses: it chooses keyframes and directions, blends both ways between two keyframes and gives native-size labels.
-Settings and the published protocols are in :mod:`smtc_model.propagation_config`.
+`Propagator` goes in one direction and holds a bounded memory; `propagate` is the generator that the
+application uses: it chooses keyframes and directions, blends both ways between two keyframes and gives labels
+of native size. Settings and the published protocols are in :mod:`smtc_model.propagation_config`.
 
-Source of the frame-to-frame voting: arXiv 2308.09951, section 4, after CRW and DINO (spec: model.md section 4).
+Source of the frame-to-frame voting: arXiv 2308.09951, section 4, after CRW and DINO.
 
-Letters: H x W pixels, h x w tokens, C feature channels, L label channels (0 is the background), n remembered frames.
+Letters: H x W pixels, h x w tokens, C feature channels, L label channels (0 the background).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from .soft_store import SoftStore
 
 logger = logging.getLogger(__name__)
 
-# torch's own "nearest" takes a cell's corner, Pillow's, with which the published labels were made, its centre.
+# torch's own "nearest" takes a cell's corner; Pillow's, which the published protocol used, its centre.
 _GRID_MODES = {"nearest": "nearest-exact", "bilinear": "bilinear", "area": "area"}
 
 
@@ -126,7 +126,10 @@ class Propagator:
 
     @torch.inference_mode()
     def step(self, index: int, frame: np.ndarray) -> SoftLabels:
-        """Labels of the next frame, uint8 (H,W,3) RGB of the keyframes' size. Raises ValueError before any keyframe."""
+        """Labels of the next frame, uint8 (H,W,3) RGB of the keyframes' size.
+
+        Raises ValueError before any keyframe and for another size.
+        """
         if self._first is None:
             raise ValueError("add a keyframe before the first step")
         if frame.shape[:2] != self._size:
@@ -239,15 +242,15 @@ def propagate(
     Args:
         keyframes: frame index -> true labels (H,W), integer. A keyframe is the truth about all objects: one
             that it does not show is absent there, one that it shows first starts there.
-        direction: "forward" (frames after the first keyframe), "backward" (before the last), or "both": between
-            two keyframes both ways are blended by distance and confidence, before the first they come from
-            backward, after the last from forward.
+        direction: "forward" (frames after the first keyframe), "backward" (before the last), or "both":
+            between two keyframes both ways are blended by distance and confidence, before the first they come
+            from backward, after the last from forward.
         span: first and one past the last frame to give; None: the whole video.
         objects: ids to give labels for; None: all. The others still compete.
         cancelled: asked before each frame; the generator ends when it says True.
 
-    Raises ModelError for labels that are empty, do not fit the frames, or lie outside the video, and for a wrong
-    direction or span.
+    Raises ModelError for labels that are empty, do not fit the frames, or lie outside the video, and for a
+    wrong direction or span.
     """
     from .weights import resolve_device
 

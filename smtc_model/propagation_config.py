@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 
 from .matching import Window
 
+_NEAR, _FAR = Window(8, "disk"), Window(12, "disk")
+
 
 @dataclass(frozen=True)
 class PropagationConfig:
@@ -25,12 +27,17 @@ class PropagationConfig:
         follow_motion: windows are centred where optical flow says the position came from.
     Fusion and refinement; everything below is only used where `refine` is True
         refine: fuse matches, the labels warped by optical flow and the target model on a grid of half the
-            input's resolution, and follow the image's edges. Off: the published output (bilinear, argmax).
+            input's resolution, and follow the image's edges. Off: the published output.
         minmax: rescale each channel to 0..1 before the argmax (DINO).
         match_weight, warp_weight, target_weight: exponents of the three in their product.
+        target_gain: how much steeper than its regression the target model's probabilities are.
+        target_scale: cells of the target model along each side of a token.
+        target_texture, target_colour: weights of colour-texture features and of plain colour.
+        target_features: random features; target_bandwidth: of the kernel; target_ridge: regularisation.
+        target_rate: weight of a propagated frame against a keyframe; target_decay: share of the propagated
+            past that is kept per frame.
+        distance_weight: fall of a label's logarithm per token of distance from where it is expected.
         guide_radius: in cells of the fine grid; guide_epsilon: of the guided filter, for Lab / 100.
-        target_features: random features of the target model; target_ridge: its regularisation.
-        target_decay: share of the past that the target model keeps per frame.
     """
 
     short_side_px: int | None = 480
@@ -41,29 +48,28 @@ class PropagationConfig:
     max_keyframes: int = 8
     pad_with_first: bool = False
     label_grid: str = "area"
-    window: Window = Window(8, "disk")
-    keyframe_window: Window = Window(12, "disk")
+    window: Window = _NEAR
+    keyframe_window: Window = _FAR
     top_k: int = 10
     temperature: float = 0.03
     follow_motion: bool = True
     refine: bool = True
     minmax: bool = False
-    match_weight: float = 1.0
-    warp_weight: float = 0.5
-    target_weight: float = 2.5
+    match_weight: float = 0.3
+    warp_weight: float = 0.3
+    target_weight: float = 4.0
+    target_gain: float = 1.5
+    target_scale: int = 2
+    target_texture: float = 1.5
+    target_colour: float = 0.5
+    target_features: int = 384
+    target_bandwidth: float = 1.5
+    target_ridge: float = 1e-2
+    target_rate: float = 0.1
+    target_decay: float = 0.95
+    distance_weight: float = 0.5
     guide_radius: int = 4
     guide_epsilon: float = 1e-3
-    target_features: int = 384
-    target_ridge: float = 1e-2
-    target_decay: float = 0.95
-    target_bandwidth: float = 0.5
-    target_colour: float = 0.5
-    target_rate: float = 0.1
-    target_gain: float = 1.0
-    target_scale: int = 2
-    target_semantics: float = 1.0
-    target_texture: float = 0.0
-    warp_blur: float = 0.0
 
     def __post_init__(self) -> None:
         for name, allowed in (
@@ -93,7 +99,7 @@ DINO = PropagationConfig(
     refine=False,
     minmax=True,
 )
-"""DINO's protocol (Caron et al. 2021, evaluation code): exp(cos / 0.1) of the top 5, renormalised, is a softmax."""
+"""DINO's protocol (Caron et al. 2021); its exp(cos / 0.1) of the top 5, renormalised, is a softmax."""
 
 CRW = PropagationConfig(
     short_side_px=None,

@@ -1,9 +1,9 @@
 """From soft labels on a coarse grid to labels per pixel that follow the image's edges.
 
-A guided filter (He, Sun, Tang, "Guided Image Filtering", TPAMI 2013, colour guide) explains each label locally
-as an affine function of colour. Its coefficients are found on the coarse grid and applied to the full image (He
-and Sun, "Fast Guided Filter", 2015), so the cost of 4K hardly exceeds that of 480p, and only inside the box of
-each object's uncertain band.
+A guided filter (He, Sun, Tang, "Guided Image Filtering", TPAMI 2013, colour guide) explains each label
+locally as an affine function of colour. Its coefficients are found on the coarse grid and applied to the full
+image (He and Sun, "Fast Guided Filter", 2015), only inside the box of each object, and taken over only in its
+uncertain band.
 
 Letters: H x W pixels, hf x wf cells of the grid of the soft labels, L label channels (0 background).
 """
@@ -58,7 +58,7 @@ class GuidedFilter:
 
 
 def _inverse_symmetric(m: np.ndarray, epsilon: float) -> np.ndarray:
-    """(...,6) upper triangles of 3 x 3 matrices, `epsilon` added to the diagonal -> triangles of the inverses."""
+    """(...,6) upper triangles of 3 x 3 matrices, `epsilon` added to the diagonal -> those of the inverses."""
     a, b, c, d, e, f = (m[..., i] for i in range(6))
     a, d, f = a + epsilon, d + epsilon, f + epsilon
     xx, xy, xz = d * f - e * e, c * e - b * f, b * e - c * d
@@ -75,8 +75,8 @@ def lab_guide(frame: np.ndarray) -> np.ndarray:
 def upsample_labels(soft: np.ndarray, ids: Sequence[int], size: tuple[int, int]) -> np.ndarray:
     """The published output: bilinear to native size, then the best channel.
 
-    soft: (L,hf,wf) float32, ids: the label of each channel. Returns uint16 (H,W). Channels are compared one after
-    the other, so the memory does not grow with their number.
+    soft: (L,hf,wf) float32, ids: the label of each channel. Returns uint16 (H,W). Channels are compared one
+    after the other, so the memory does not grow with their number.
     """
     height, width = size
     best = np.full((height, width), -np.inf, np.float32)

@@ -1,10 +1,10 @@
 """What the objects of this very video look like: a classifier learnt while labels travel.
 
 Matching asks which remembered position looks most alike; this asks what sets the objects apart from their
-surroundings, and forgets nothing that it saw confidently. Kernel ridge regression through random Fourier features
-(Rahimi and Recht, 2007) has a closed form, so that learning a frame is one matrix product and any number of
-objects shares the same factorisation. In the spirit of online target models of tracking (Robinson et al.,
-"Learning Fast and Robust Target Models for Video Object Segmentation", CVPR 2020), without a network.
+surroundings, and forgets nothing that it saw confidently. Kernel ridge regression through random Fourier
+features (Rahimi and Recht, 2007) has a closed form, so that learning a frame is one matrix product and any
+number of objects shares the same factorisation. In the spirit of online target models (Robinson et
+al., "Learning Fast and Robust Target Models for Video Object Segmentation", CVPR 2020), without a network.
 
 Letters: m samples, d input dimensions, D random features, L label channels.
 """
@@ -20,8 +20,8 @@ from torch import Tensor
 class TargetModel:
     """Label channels as a function of descriptors.
 
-    bandwidth: of the Gaussian kernel, in units of the descriptors' distances. ridge: regularisation relative to
-    the mean weight. decay: share of the past kept whenever a frame is learnt; keyframes never decay.
+    bandwidth: of the Gaussian kernel, in units of the descriptors' distances. ridge: regularisation relative
+    to the mean weight. decay: share of the past kept whenever a frame is learnt; keyframes never decay.
     """
 
     def __init__(

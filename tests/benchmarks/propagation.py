@@ -1,10 +1,10 @@
 """Accuracy, speed and memory of label propagation, side by side, on sequences in the DAVIS layout.
 
-    python tests/benchmarks/propagation.py ../shared/data/davis --methods reference dino crw default copy flow
-    python tests/benchmarks/propagation.py ../shared/data/davis --methods default --set target_weight=0
+    python tests/benchmarks/propagation.py ../shared/data/davis --methods dino crw default copy
+    python tests/benchmarks/propagation.py ROOT --methods default --set target_weight=0
 
-Each method starts from the first mask. J and F are the benchmark's (first and last frame left out), s/frame is
-wall time from frame to mask, features included, peak memory that of a process of its own.
+Each method starts from the first mask. J and F are the benchmark's (first and last frame left out); s/frame
+is wall time from frame to mask, features included, peak memory that of a process of its own.
 `reference` is the plain published way (CRW at stride 8: full affinity against 20 + 1 frames, mask, top-k).
 """
 
@@ -61,7 +61,7 @@ class Sequence:
 def reference_labels(
     model: torch.nn.Module, sequence: Sequence, first: np.ndarray, config: PropagationConfig
 ) -> Iterator[tuple[int, np.ndarray]]:
-    """The published implementation, written plainly: every position against every position of 20 + 1 frames."""
+    """The published way, written plainly: every position against every position of 20 + 1 frames."""
     ids = [int(i) for i in np.unique(first)]
     features, labels = [], []
     for index, frame in enumerate(sequence.frames):

@@ -25,7 +25,7 @@ SMALL = dataclasses.replace(PropagationConfig(), short_side_px=None, target_feat
 
 
 class Clip:
-    """Textured squares that move over a textured ground, with exact labels; frames are made when asked for."""
+    """Textured squares that move over a textured ground, with exact labels; made when asked for."""
 
     def __init__(
         self, count: int, *, squares: int = 1, speed: int = 2, height: int = HEIGHT, width: int = WIDTH

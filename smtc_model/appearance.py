@@ -1,0 +1,108 @@
+"""What the objects of this very video look like: descriptors of each cell, and the classifier learnt on them.
+
+The backbone knows what belongs together, raw colour and texture tell where it ends; the kernel of the target
+model sees both side by side. Learning uses its own results, so unsure cells count less and keyframes never
+fade by themselves.
+
+Letters: h x w tokens, m cells of the target model's grid, C feature channels, L label channels.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .backbone import create_backbone
+from .propagation_config import PropagationConfig
+from .target_model import TargetModel
+
+_TEXTURE_CELL_PX = 4
+_FADE, _FADE_NEW_OBJECT = 0.7, 0.2
+"""What is left of the earlier lessons when a keyframe comes; one with a new object contradicts them, since
+they took it for background."""
+
+_KEYFRAME_WEIGHT = 1000.0
+_PLAIN_BACKGROUND = 0.99
+_BACKGROUND_SAMPLES = 3000
+"""Of the cells that are surely background about this many, evenly spread, are learnt."""
+
+
+class Appearance:
+    """Learns label probabilities of cells as a function of what they show.
+
+    Call `describe` for a frame, then `predict`, `learn` or both with what it returned.
+    """
+
+    def __init__(self, config: PropagationConfig, device: torch.device) -> None:
+        self._config = config
+        self._device = device
+        self._texture = (
+            create_backbone("colour-texture", options={"stride": _TEXTURE_CELL_PX}).to(device).eval()
+        )
+        self._model: TargetModel | None = None
+        self._labels = 0
+
+    def grid(self, features: Tensor) -> tuple[int, int]:
+        """Size of the target model's grid for features (h,w,C)."""
+        scale = self._config.target_scale
+        return features.shape[0] * scale, features.shape[1] * scale
+
+    def describe(self, frame: np.ndarray, features: Tensor) -> Tensor:
+        """frame uint8 (H,W,3) RGB and its features (h,w,C), unit length -> (m,D), embedded descriptors."""
+        size = self.grid(features)
+        maps = F.interpolate(features.permute(2, 0, 1)[None], size, mode="bilinear", align_corners=False)
+        side = _TEXTURE_CELL_PX
+        pixels = cv2.resize(frame, (size[1] * side, size[0] * side), interpolation=cv2.INTER_AREA)
+        image = torch.from_numpy(pixels).to(self._device).permute(2, 0, 1)[None].float() / 255
+        texture = self._texture(image).tokens * self._config.target_texture
+        colour = F.avg_pool2d(image, side) * self._config.target_colour
+        descriptors = torch.cat([maps, texture, colour], 1)[0].flatten(1).T
+        if self._model is None:
+            config = self._config
+            self._model = TargetModel(
+                descriptors.shape[1],
+                features=config.target_features,
+                bandwidth=config.target_bandwidth,
+                ridge=config.target_ridge,
+                decay=config.target_decay,
+                device=self._device,
+            )
+        return self._model.embed(descriptors)
+
+    def predict(self, embedded: Tensor, size: tuple[int, int]) -> Tensor:
+        """(m,D) of a grid of `size` -> (L,*size) in [0,1]: each label against its strongest rival."""
+        assert self._model is not None
+        scores = self._model.predict(embedded).T.reshape(-1, *size)
+        if len(scores) == 1:
+            return torch.ones_like(scores)
+        best = scores.topk(2, 0).values
+        rival = torch.where(scores == best[:1], best[1:], best[:1])
+        return (0.5 + self._config.target_gain / 2 * (scores - rival)).clamp_(0, 1)
+
+    def learn(self, embedded: Tensor, soft: Tensor, size: tuple[int, int], *, keyframe: bool) -> None:
+        """Learn a frame: embedded (m,D), its labels (L,hf,wf) on any grid, the descriptors' grid `size`."""
+        assert self._model is not None
+        if keyframe:
+            if self._labels:
+                self._model.fade(_FADE if len(soft) == self._labels else _FADE_NEW_OBJECT)
+            self._labels = len(soft)
+        labels = F.interpolate(soft[None], size, mode="area")[0].flatten(1).T  # (m,L)
+        chosen = _chosen(labels)
+        embedded, labels = embedded[chosen], labels[chosen]
+        # Every label weighs the same however small it is.
+        sure = (labels.amax(1) * 2 - 1).clamp_min(0)
+        weights = (labels / labels.sum(0).clamp_min(1)).sum(1) * sure
+        total = _KEYFRAME_WEIGHT * (1.0 if keyframe else self._config.target_rate)
+        self._model.learn(embedded, labels, weights * (total / weights.sum().clamp_min(1e-6)), keep=keyframe)
+
+
+def _chosen(labels: Tensor) -> Tensor:
+    """(m,) bool of labels (m,L): all cells with something in them, and an even share of plain background."""
+    plain = labels[:, 0] > _PLAIN_BACKGROUND
+    step = max(1, int(plain.sum()) // _BACKGROUND_SAMPLES)
+    chosen = ~plain
+    chosen[::step] = True
+    return chosen
