@@ -55,9 +55,10 @@ class Frames(Protocol):
 class DiscoveryConfig:
     """What to propose.
 
-    max_objects: most proposals on a frame. granularity: 0 few large to 1 many small. seed: of the slots.
-    min_area, max_area: shares of the frame; what is larger is background. max_border: largest share of the
-    outline on the frame's border. num_slots, iterations: of the slots (a trained head has its own number).
+    max_objects: most proposals on a frame. granularity: 0 few large to 1 many small. seed: of the
+    slots. min_area, max_area: shares of the frame; what is larger is background. max_border: largest
+    share of the outline on the frame's border. min_score: least objectness; what is below is
+    background, too. num_slots, iterations: of the slots (a trained head has its own number).
     motion_offsets: other frames whose motion is looked at; () for none.
     """
 
@@ -67,6 +68,7 @@ class DiscoveryConfig:
     min_area: float = 0.0015
     max_area: float = 0.4
     max_border: float = 0.45
+    min_score: float = 0.04
     num_slots: int = 16
     iterations: int = 5
     motion_offsets: tuple[int, ...] = (2, 4, -2, -4)
@@ -128,6 +130,7 @@ class FrameCandidates:
         fits &= cues.border <= config.max_border
         value = np.where(fits, value * (1 + EXPECTED_BONUS * known), 0)
         chosen = best_antichain(self.tree.parent, value)
+        chosen = chosen[self.score[chosen] >= config.min_score]
         rank = self.score[chosen] + 0.5 * EXPECTED_BONUS * known[chosen]
         return chosen[np.argsort(-rank, kind="stable")][: config.max_objects]
 

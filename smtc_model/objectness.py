@@ -22,6 +22,8 @@ from .regions import Regions
 SALIENCY_REGIONS = 300
 RING_HOPS = 2
 FEATURE_HALF = 0.3
+SIDE_SHARE = 0.03
+"""Share of a side of the frame from which on it counts as touched."""
 LOG_TYPICAL_AREA = -0.5
 """Decadic logarithm of the most likely share of the frame: people film what fills it."""
 _CHUNK = 1024
@@ -32,15 +34,17 @@ class ObjectnessWeights:
     """Weights of the cues in the logit of objectness."""
 
     colour_contrast: float = 3.0
-    feature_contrast: float = 3.0
+    feature_contrast: float = 2.0
     outline: float = 1.0
-    colour_saliency: float = 1.5
-    feature_saliency: float = 2.5
-    motion_contrast: float = 2.0
-    border: float = -4.0
+    colour_saliency: float = 2.0
+    feature_saliency: float = 2.0
+    motion_contrast: float = 2.5
+    border: float = -2.0
+    connectivity: float = -0.7
+    sides: float = -1.0
     size: float = -1.0
     centre: float = -0.5
-    bias: float = -5.0
+    bias: float = -5.5
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,10 @@ class Cues:
     """share of the frame"""
     border: np.ndarray
     """share of the outline that is the frame's border"""
+    connectivity: np.ndarray
+    """length on the frame's border over the root of the area"""
+    sides: np.ndarray
+    """sides of the frame that it touches beyond the first, at most 2: objects seldom do"""
     colour_contrast: np.ndarray
     feature_contrast: np.ndarray
     outline: np.ndarray
@@ -75,6 +83,8 @@ def objectness(cues: Cues, weights: ObjectnessWeights | None = None) -> np.ndarr
         + weights.feature_saliency * cues.feature_saliency
         + weights.motion_contrast * cues.motion_contrast
         + weights.border * np.minimum(cues.border, 0.5)
+        + weights.connectivity * np.minimum(cues.connectivity, 3)
+        + weights.sides * cues.sides
         + weights.size * size**2
         + weights.centre * cues.centre
     )
@@ -117,7 +127,9 @@ class _Measurement:
         a, b = regions.pairs.T
         outline = (members[:, a] != members[:, b]) * regions.length
         length = outline.sum(1) + 1e-6
-        border = inside @ regions.border
+        on_sides = inside @ regions.border
+        border = on_sides.sum(1)
+        touched = (on_sides > SIDE_SHARE * regions.border.sum(0)).sum(1)
         ring = members
         for _ in range(RING_HOPS):
             ring = (self._neighbours @ ring.T.astype(np.float32)).T > 0
@@ -137,6 +149,8 @@ class _Measurement:
         return {
             "area": area / regions.total_area,
             "border": border / (border + length),
+            "connectivity": border / np.sqrt(area),
+            "sides": np.clip(touched - 1, 0, 2),
             "colour_contrast": chi,
             "feature_contrast": _saturate(distance, FEATURE_HALF),
             "outline": outline @ self._step / length,
@@ -180,7 +194,7 @@ def background_contrast(regions: Regions, groups: np.ndarray, values: np.ndarray
     area = np.bincount(groups, regions.area)
     mean = np.stack([np.bincount(groups, column * regions.area) for column in values.T], 1) / area[:, None]
     centre = np.stack([np.bincount(groups, c * regions.area) for c in regions.centre.T], 1) / area[:, None]
-    border = np.bincount(groups, regions.border)
+    border = np.bincount(groups, regions.border.sum(1))
     distance = _distances(mean)
     a, b = groups[regions.pairs[:, 0]], groups[regions.pairs[:, 1]]
     linked = np.zeros((len(area), len(area)), bool)

@@ -19,12 +19,12 @@ from .regions import Regions
 
 @dataclass(frozen=True)
 class MergeWeights:
-    """Share of each difference in the cost of a merge; every difference is about 0 to 1."""
+    """Weight of each difference in the cost of a merge; every difference is about 0 to 1."""
 
     palette: float = 1.0
-    features: float = 1.0
-    slots: float = 0.5
-    edge: float = 1.0
+    features: float = 0.3
+    slots: float = 1.0
+    edge: float = 0.7
     motion: float = 1.0
     size_power: float = 0.8
     """How much the size of the smaller partner counts: 0 not at all, 1 as in Ward's method."""

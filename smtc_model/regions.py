@@ -37,7 +37,7 @@ class Regions:
     area: np.ndarray
     """(n,)"""
     border: np.ndarray
-    """(n,) pixels on the border of the frame"""
+    """(n,4) pixels on the top, bottom, left and right border of the frame"""
     centre: np.ndarray
     """(n,2) y, x"""
     colour: np.ndarray
@@ -90,9 +90,8 @@ def build_regions(
     area = np.bincount(flat, minlength=count).astype(float)
     mean = _Mean(flat, area)
     y, x = np.mgrid[: labels.shape[0], : labels.shape[1]].astype(np.float32)
-    border = sum(
-        np.bincount(line, minlength=count) for line in (labels[0], labels[-1], labels[:, 0], labels[:, -1])
-    )
+    sides = (labels[0], labels[-1], labels[:, 0], labels[:, -1])
+    border = np.stack([np.bincount(line, minlength=count) for line in sides], 1)
     unit = features / np.maximum(np.linalg.norm(features, axis=2, keepdims=True), 1e-6)
     mean_features = _standardised(_mean_of_grid(labels, unit, count), area)
     pairs, length, gradient = _edges(labels, _gradient(lab))
