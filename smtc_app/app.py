@@ -25,9 +25,11 @@ from smtc_app.jobs import file_tasks, tasks, window_tasks
 from smtc_app.jobs.runner import JobRunner
 from smtc_app.ui.annotation_controller import AnnotationController
 from smtc_app.ui.autosave_controller import AutosaveController
+from smtc_app.ui.canvas_controller import CanvasController
 from smtc_app.ui.dialogs_settings import SettingsDialog
 from smtc_app.ui.frame_controller import FrameController
 from smtc_app.ui.main_window import MainWindow
+from smtc_app.ui.object_controller import ObjectController
 from smtc_app.ui.presenter import Presenter
 from smtc_app.ui.project_controller import ProjectController
 from smtc_app.ui.propagation_controller import PropagationController
@@ -106,6 +108,15 @@ class Application(QObject):
             (self.models, self.files),
             parent=self,
         )
+        self.canvas_controller = CanvasController(
+            self.window, self.session, self.presenter, self.annotation, self.proposals, parent=self
+        )
+        self.objects = ObjectController(
+            self.window, self.session, self.annotation, self.models, services, parent=self
+        )
+        self.controller.listen_to(self.objects)
+        self.objects.brush_wanted.connect(self._on_brush_wanted)
+        self.objects.model_settings = self._model_settings
         self.autosave.warned.connect(self._on_warned)
         self.autosave.offered.connect(self._on_offered)
         self.proposals.model_settings = self._model_settings
@@ -166,7 +177,7 @@ class Application(QObject):
         window.actions_table["outline"].setChecked(settings.show_outline)
         window.canvas.set_outline(settings.show_outline)
         window.actions_table[f"theme_{settings.theme}"].setChecked(True)
-        self.controller.set_tool("pick")
+        self.canvas_controller.set_tool("pick")
         try:
             window.actions_table.rebind(settings.keys)
         except ValueError as error:
@@ -193,7 +204,7 @@ class Application(QObject):
         except UserError as error:
             logger.warning("%s", error)
 
-    def _ask_settings(self, _checked: bool = False) -> None:
+    def _ask_settings(self) -> None:
         self._remember_settings()
         dialog = SettingsDialog(self.settings, PRESET_NAMES, parent=self.window)
         if dialog.exec() != QDialog.DialogCode.Accepted or not dialog.changes:
@@ -251,6 +262,10 @@ class Application(QObject):
         if change.kind == "objects" and self.window.hint.isVisible():
             # Whoever has made an object is under way, and wants to see all of the picture.
             self.window.hint.hide()
+
+    @Slot(object)
+    def _on_brush_wanted(self, _nothing: object) -> None:
+        self.canvas_controller.set_tool("brush")
 
     @Slot(object)
     def _on_hint_closed(self, _nothing: object) -> None:

@@ -397,8 +397,16 @@ class ActionTable(QObject):
     def __getitem__(self, action_id: str) -> QAction:
         return self._actions[action_id]
 
-    def connect(self, action_id: str, slot: Callable[..., object]) -> None:
-        """Call `slot` when the action is triggered (with the checked state if it takes one)."""
+    def connect(self, action_id: str, slot: Callable[[], object]) -> None:
+        """Call `slot()` when the action is triggered."""
+
+        def called(_checked: bool = False) -> None:
+            slot()
+
+        self._actions[action_id].triggered.connect(called)
+
+    def connect_checked(self, action_id: str, slot: Callable[[bool], object]) -> None:
+        """Call `slot(checked)` when the action is switched."""
         self._actions[action_id].triggered.connect(slot)
 
     @property

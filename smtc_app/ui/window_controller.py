@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QObject, Qt, Slot
-from PySide6.QtGui import QColor
-from PySide6.QtWidgets import QColorDialog, QInputDialog
+from PySide6.QtWidgets import QInputDialog
 
 from smtc_app.jobs.runner import Job, JobRunner
 from smtc_app.ui.annotation_controller import AnnotationController
 from smtc_app.ui.dialogs_help import AboutDialog, ShortcutsDialog
 from smtc_app.ui.frame_controller import FrameController
 from smtc_app.ui.main_window import MainWindow
+from smtc_app.ui.object_controller import ObjectController
 from smtc_app.ui.presenter import Presenter, object_rows
 from smtc_app.ui.project_controller import ProjectController
 from smtc_app.ui.propagation_controller import PropagationController
@@ -28,10 +28,6 @@ from smtc_app.ui.session import Session
 from smtc_app.ui.theme import Theme
 
 logger = logging.getLogger(__name__)
-
-OPACITY_STEP = 10
-ZOOM_STEP = 1.25
-TOOLS = ("pick", "brush", "eraser", "fill", "polygon", "lasso")
 
 
 class WindowController(QObject):
@@ -63,7 +59,7 @@ class WindowController(QObject):
     # Connections
 
     def _connect_actions(self) -> None:
-        window, frames, annotation = self._window, self._frames, self._annotation
+        window, frames = self._window, self._frames
         slots: dict[str, Callable[..., Any]] = {
             "open": self._project.ask_open,
             "open_folder": self._project.ask_open_folder,
@@ -76,14 +72,6 @@ class WindowController(QObject):
             "quit": window.close,
             "undo": partial(self._session.step_history, False),
             "redo": partial(self._session.step_history, True),
-            "select_all": self._select_all,
-            "deselect": partial(self._session.select, ()),
-            "zoom_in": partial(window.canvas.zoom_by, ZOOM_STEP),
-            "zoom_out": partial(window.canvas.zoom_by, 1 / ZOOM_STEP),
-            "fit": window.canvas.fit,
-            "actual_size": window.canvas.actual_size,
-            "opacity_up": partial(self._change_opacity, OPACITY_STEP),
-            "opacity_down": partial(self._change_opacity, -OPACITY_STEP),
             "play": frames.toggle_play,
             "next_frame": partial(frames.step, 1),
             "previous_frame": partial(frames.step, -1),
@@ -98,8 +86,6 @@ class WindowController(QObject):
             "range_in": partial(self.set_range, "in"),
             "range_out": partial(self.set_range, "out"),
             "range_clear": partial(self.set_range, "clear"),
-            "brush_larger": partial(window.canvas.step_brush_radius, 1),
-            "brush_smaller": partial(window.canvas.step_brush_radius, -1),
             "propose": self._propose,
             "accept_all": self._proposals.accept_all,
             "reject_all": self._proposals.reject_all,
@@ -107,69 +93,33 @@ class WindowController(QObject):
             "propagate_backward": partial(self._propagation.propagate, "backward"),
             "propagate_both": partial(self._propagation.propagate, "both"),
             "cancel": self._cancel,
-            "new_object": self._new_object,
-            "merge": annotation.merge,
-            "split": annotation.split,
-            "delete": annotation.delete,
-            "clear_here": annotation.clear_here,
-            "rename": self._rename,
-            "recolour": self._recolour_selection,
-            "visible": self._toggle_visible,
-            "lock": self._toggle_locked,
-            "move_up": partial(annotation.move, -1),
-            "move_down": partial(annotation.move, 1),
             "shortcuts": self._show_shortcuts,
             "first_steps": self.show_first_steps,
             "about": self._show_about,
         }
-        for operation in ("fill_holes", "remove_specks", "grow", "shrink"):
-            slots[operation] = partial(annotation.refine, operation)
-        for number in range(1, 10):
-            slots[f"object_{number}"] = partial(annotation.select_number, number)
         for action_id, slot in slots.items():
-            window.actions_table.connect(action_id, _without_arguments(slot))
+            window.actions_table.connect(action_id, slot)
         checkable: dict[str, Callable[[bool], Any]] = {
-            "masks": window.canvas.set_masks_visible,
-            "outline": window.canvas.set_outline,
             "keyframe": self._set_keyframe,
             "lock_frame": self._lock_frame,
-            "solo": self._presenter.set_solo,
             "full_screen": self._full_screen,
         }
         for action_id, slot in checkable.items():
-            window.actions_table.connect(action_id, slot)
-        for tool in TOOLS:
-            window.actions_table.connect(f"tool_{tool}", _without_arguments(partial(self.set_tool, tool)))
+            window.actions_table.connect_checked(action_id, slot)
         for choice in ("system", "dark", "light"):
-            action = f"theme_{choice}"
-            window.actions_table.connect(action, _without_arguments(partial(self.set_theme, choice)))
+            window.actions_table.connect(f"theme_{choice}", partial(self.set_theme, choice))
 
     def _connect_widgets(self) -> None:
-        window, annotation = self._window, self._annotation
-        canvas, timeline = window.canvas, window.timeline
-        canvas.stroke_finished.connect(self._on_stroke_finished)
-        canvas.clicked.connect(self._on_canvas_clicked)
-        canvas.hovered.connect(self._on_hovered)
-        canvas.brush_radius_changed.connect(self._on_brush_radius_changed)
-        canvas.play_requested.connect(self._on_play_requested)
+        window, timeline = self._window, self._window.timeline
+        window.canvas.play_requested.connect(self._on_play_requested)
         timeline.frame_requested.connect(self._frames.go_to)
         timeline.lane_clicked.connect(self._on_lane_clicked)
         timeline.range_changed.connect(self._on_range_changed)
         window.transport.frame_requested.connect(self._frames.go_to)
         window.transport.speed_changed.connect(self._frames.set_speed)
         window.transport.range_requested.connect(self.set_range)
-        window.brush_slider.valueChanged.connect(canvas.set_brush_radius_px)
-        window.opacity_slider.valueChanged.connect(self._on_opacity_moved)
-        panel = window.object_panel
-        panel.selection_changed.connect(self._session.select)
-        panel.rename_requested.connect(self._on_rename_requested)
-        panel.colour_requested.connect(self._on_colour_requested)
-        panel.visible_toggled.connect(self._on_visible_toggled)
-        panel.lock_toggled.connect(self._on_lock_toggled)
-        panel.category_requested.connect(self._on_category_requested)
         window.proposal_panel.accepted.connect(self._proposals.accept)
         window.proposal_panel.rejected.connect(self._proposals.reject)
-        window.proposal_panel.hovered.connect(self._on_proposal_hovered)
         window.proposal_panel.settings_changed.connect(self._on_proposal_settings_changed)
         window.job_bar.cancel_requested.connect(self._on_cancel_requested)
         window.empty_state.open_requested.connect(self._on_open_requested)
@@ -177,7 +127,6 @@ class WindowController(QObject):
         window.empty_state.demo_requested.connect(self._on_demo_requested)
         window.empty_state.recent_requested.connect(self.open)
         window.dropped.connect(self.open)
-        annotation.split_by_slot_requested.connect(self._on_split_by_slot)
 
     def _connect_controllers(self) -> None:
         for teller in (self._annotation, self._proposals, self._propagation):
@@ -196,16 +145,16 @@ class WindowController(QObject):
         for runner in self._runners:
             runner.job_changed.connect(self._on_job_changed)
 
+    def listen_to(self, controller: ObjectController) -> None:
+        """Show what another controller tells."""
+        controller.told.connect(self._on_told)
+        controller.failed.connect(self._on_failed)
+
     # Actions
 
     def open(self, path: str) -> None:
         """Open a video, a folder or a project."""
         self._project.open(path)
-
-    def set_tool(self, tool: str) -> None:
-        """Use a tool of `TOOLS`."""
-        self._window.canvas.set_tool(tool)
-        self._window.actions_table[f"tool_{tool}"].setChecked(True)
 
     def set_theme(self, choice: str) -> None:
         """Use the theme of the system, dark or light."""
@@ -245,14 +194,6 @@ class WindowController(QObject):
     def _export(self) -> None:
         self._project.ask_export(object_rows(self._session), self._window.timeline.range)
 
-    def _select_all(self) -> None:
-        if self._session.document is not None:
-            self._session.select(list(self._session.document.objects))
-
-    def _change_opacity(self, by: int) -> None:
-        slider = self._window.opacity_slider
-        slider.setValue(slider.value() + by)
-
     def _go_to_keyframe(self, direction: int) -> None:
         here, document = self._frames.wanted, self._session.document
         others = [k for k in document.keyframes if (k - here) * direction > 0]
@@ -291,31 +232,6 @@ class WindowController(QObject):
         for runner in self._runners:
             runner.cancel_all()
 
-    def _new_object(self) -> None:
-        self._annotation.new_object()
-        if self._window.canvas.tool in ("pick", "eraser"):
-            self.set_tool("brush")
-
-    def _rename(self) -> None:
-        if self._session.active is not None:
-            self._window.object_panel.edit_name(self._session.active)
-
-    def _recolour_selection(self) -> None:
-        if self._session.selection:
-            self._ask_colour(self._session.selection)
-
-    def _ask_colour(self, ids: tuple[int, ...]) -> None:
-        old = QColor(*self._session.document.objects[ids[0]].colour)
-        chosen = QColorDialog.getColor(old, self._window, "Colour of the Object")
-        if chosen.isValid():
-            self._annotation.recolour(ids, (chosen.red(), chosen.green(), chosen.blue()))
-
-    def _toggle_visible(self) -> None:
-        self._annotation.toggle_visible(self._session.selection)
-
-    def _toggle_locked(self) -> None:
-        self._annotation.toggle_locked(self._session.selection)
-
     def _set_keyframe(self, on: bool) -> None:
         self._annotation.set_keyframe(on)
         self._presenter.update_actions()
@@ -343,39 +259,6 @@ class WindowController(QObject):
     # Widgets
 
     @Slot(object)
-    def _on_stroke_finished(self, event: Any) -> None:
-        if event.tool == "brush":
-            self._annotation.paint(event.points, event.radius_px)
-        elif event.tool == "eraser":
-            self._annotation.erase(event.points, event.radius_px)
-        elif event.tool == "fill":
-            x, y = event.points[0]
-            self._annotation.flood_fill(int(x), int(y))
-        else:
-            self._annotation.fill_polygon(event.points)
-
-    @Slot(object)
-    def _on_canvas_clicked(self, message: Any) -> None:
-        (x, y), modifiers = message
-        x, y = int(x), int(y)
-        shift = bool(modifiers & Qt.KeyboardModifier.ShiftModifier)
-        proposal = None if shift else self._presenter.proposal_at(x, y)
-        if proposal is None:
-            self._annotation.pick(x, y, extend=shift or bool(modifiers & Qt.KeyboardModifier.ControlModifier))
-        elif modifiers & Qt.KeyboardModifier.AltModifier:
-            self._proposals.reject(proposal)
-        else:
-            self._proposals.accept(proposal)
-
-    @Slot(object)
-    def _on_hovered(self, event: Any) -> None:
-        labels = self._window.status_labels
-        if event is None or not self._session.is_open:
-            labels.set_cursor(None)
-        else:
-            labels.set_cursor((event.x, event.y), self._presenter.describe(event.label))
-
-    @Slot(object)
     def _on_play_requested(self, _nothing: object) -> None:
         self._frames.toggle_play()
 
@@ -389,53 +272,6 @@ class WindowController(QObject):
     def _on_range_changed(self, span: tuple[int, int] | None) -> None:
         self._window.transport.set_range(span)
         self._propagation.range = span
-
-    @Slot(object)
-    def _on_proposal_hovered(self, proposal_id: int | None) -> None:
-        self._window.canvas.set_selected_proposals(() if proposal_id is None else (proposal_id,))
-
-    @Slot(object)
-    def _on_brush_radius_changed(self, radius_px: float) -> None:
-        slider = self._window.brush_slider
-        slider.blockSignals(True)
-        slider.setValue(round(radius_px))
-        slider.blockSignals(False)
-
-    @Slot(int)
-    def _on_opacity_moved(self, percent: int) -> None:
-        self._window.canvas.set_opacity(percent / 100)
-
-    @Slot(object)
-    def _on_rename_requested(self, message: tuple[int, str]) -> None:
-        self._annotation.rename(*message)
-
-    @Slot(object)
-    def _on_colour_requested(self, object_id: int) -> None:
-        self._ask_colour(self._with_selection(object_id))
-
-    @Slot(object)
-    def _on_visible_toggled(self, object_id: int) -> None:
-        self._annotation.toggle_visible(self._with_selection(object_id))
-
-    @Slot(object)
-    def _on_lock_toggled(self, object_id: int) -> None:
-        self._annotation.toggle_locked(self._with_selection(object_id))
-
-    def _with_selection(self, object_id: int) -> tuple[int, ...]:
-        """What was clicked in the row of a selected object goes for all selected ones."""
-        return self._session.selection if object_id in self._session.selection else (object_id,)
-
-    @Slot(object)
-    def _on_category_requested(self, object_id: int) -> None:
-        objects = self._session.document.objects
-        known = sorted({info.category for info in objects.values() if info.category})
-        current = objects[object_id].category
-        choices = [current, *(c for c in known if c != current)]
-        text, accepted = QInputDialog.getItem(
-            self._window, "Category", "Category of the object:", choices, 0, True
-        )
-        if accepted:
-            self._annotation.categorise(self._with_selection(object_id), text)
 
     @Slot(object)
     def _on_proposal_settings_changed(self, settings: tuple[int, float]) -> None:
@@ -457,34 +293,6 @@ class WindowController(QObject):
     @Slot(object)
     def _on_demo_requested(self, _nothing: object) -> None:
         self._project.open_demo()
-
-    @Slot(object)
-    def _on_split_by_slot(self, message: tuple[int, int, Any]) -> None:
-        frame, object_id, mask = message
-        session, document = self._session, self._session.document
-        before = document.packed(frame)
-
-        def on_done(parts: list[Any]) -> None:
-            if document is not session.document:
-                return
-            if document.packed(frame) is not before:
-                self._on_told("The masks of that frame have changed since: split again.")
-            elif len(parts) < 2:
-                self._on_told("Slot attention finds one part only: cut it with the polygon or the eraser.")
-            else:
-                self._annotation.apply_split(frame, object_id, parts)
-
-        self._runners[0].submit(
-            f"Splitting '{document.objects[object_id].name}' by slot",
-            self._project.services.split_task,
-            session.source,
-            frame,
-            mask,
-            parts=2,
-            on_done=on_done,
-            on_error=self._on_failed,
-            **self._proposals.model_settings(),
-        )
 
     # What the controllers say
 
@@ -558,12 +366,3 @@ class WindowController(QObject):
         if busy != self._presenter.busy:
             self._presenter.busy = busy
             self._presenter.update_actions()
-
-
-def _without_arguments(slot: Callable[[], Any]) -> Callable[..., None]:
-    """A slot for `triggered(bool)` of an action that cannot be checked."""
-
-    def called(_checked: bool = False) -> None:
-        slot()
-
-    return called

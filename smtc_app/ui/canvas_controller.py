@@ -1,0 +1,116 @@
+"""What the mouse does on the canvas, which tool is in the hand, and how masks are drawn."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from PySide6.QtCore import QObject, Qt, Slot
+
+from smtc_app.ui.annotation_controller import AnnotationController
+from smtc_app.ui.main_window import MainWindow
+from smtc_app.ui.presenter import Presenter
+from smtc_app.ui.proposal_controller import ProposalController
+from smtc_app.ui.session import Session
+from smtc_app.ui.tools import TOOLS
+
+OPACITY_STEP = 10
+ZOOM_STEP = 1.25
+
+
+class CanvasController(QObject):
+    """Connects the canvas, its sliders and its actions."""
+
+    def __init__(
+        self,
+        window: MainWindow,
+        session: Session,
+        presenter: Presenter,
+        annotation: AnnotationController,
+        proposals: ProposalController,
+        *,
+        parent: QObject | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._window, self._session, self._presenter = window, session, presenter
+        self._annotation, self._proposals = annotation, proposals
+        canvas, actions = window.canvas, window.actions_table
+        canvas.stroke_finished.connect(self._on_stroke_finished)
+        canvas.clicked.connect(self._on_clicked)
+        canvas.hovered.connect(self._on_hovered)
+        canvas.brush_radius_changed.connect(self._on_brush_radius_changed)
+        window.brush_slider.valueChanged.connect(canvas.set_brush_radius_px)
+        window.opacity_slider.valueChanged.connect(self._on_opacity_moved)
+        window.proposal_panel.hovered.connect(self._on_proposal_hovered)
+        for action_id, slot in (
+            ("zoom_in", partial(canvas.zoom_by, ZOOM_STEP)),
+            ("zoom_out", partial(canvas.zoom_by, 1 / ZOOM_STEP)),
+            ("fit", canvas.fit),
+            ("actual_size", canvas.actual_size),
+            ("opacity_up", partial(self._change_opacity, OPACITY_STEP)),
+            ("opacity_down", partial(self._change_opacity, -OPACITY_STEP)),
+            ("brush_larger", partial(canvas.step_brush_radius, 1)),
+            ("brush_smaller", partial(canvas.step_brush_radius, -1)),
+            *((f"tool_{tool}", partial(self.set_tool, tool)) for tool in TOOLS),
+        ):
+            actions.connect(action_id, slot)
+        actions.connect_checked("masks", canvas.set_masks_visible)
+        actions.connect_checked("outline", canvas.set_outline)
+        actions.connect_checked("solo", presenter.set_solo)
+
+    def set_tool(self, tool: str) -> None:
+        """Use a tool of `TOOLS`."""
+        self._window.canvas.set_tool(tool)
+        self._window.actions_table[f"tool_{tool}"].setChecked(True)
+
+    def _change_opacity(self, by: int) -> None:
+        slider = self._window.opacity_slider
+        slider.setValue(slider.value() + by)
+
+    @Slot(object)
+    def _on_stroke_finished(self, event: Any) -> None:
+        if event.tool == "brush":
+            self._annotation.paint(event.points, event.radius_px)
+        elif event.tool == "eraser":
+            self._annotation.erase(event.points, event.radius_px)
+        elif event.tool == "fill":
+            x, y = event.points[0]
+            self._annotation.flood_fill(int(x), int(y))
+        else:
+            self._annotation.fill_polygon(event.points)
+
+    @Slot(object)
+    def _on_clicked(self, message: Any) -> None:
+        (x, y), modifiers = message
+        x, y = int(x), int(y)
+        shift = bool(modifiers & Qt.KeyboardModifier.ShiftModifier)
+        proposal = None if shift else self._presenter.proposal_at(x, y)
+        if proposal is None:
+            self._annotation.pick(x, y, extend=shift or bool(modifiers & Qt.KeyboardModifier.ControlModifier))
+        elif modifiers & Qt.KeyboardModifier.AltModifier:
+            self._proposals.reject(proposal)
+        else:
+            self._proposals.accept(proposal)
+
+    @Slot(object)
+    def _on_hovered(self, event: Any) -> None:
+        labels = self._window.status_labels
+        if event is None or not self._session.is_open:
+            labels.set_cursor(None)
+        else:
+            labels.set_cursor((event.x, event.y), self._presenter.describe(event.label))
+
+    @Slot(object)
+    def _on_proposal_hovered(self, proposal_id: int | None) -> None:
+        self._window.canvas.set_selected_proposals(() if proposal_id is None else (proposal_id,))
+
+    @Slot(object)
+    def _on_brush_radius_changed(self, radius_px: float) -> None:
+        slider = self._window.brush_slider
+        slider.blockSignals(True)
+        slider.setValue(round(radius_px))
+        slider.blockSignals(False)
+
+    @Slot(int)
+    def _on_opacity_moved(self, percent: int) -> None:
+        self._window.canvas.set_opacity(percent / 100)

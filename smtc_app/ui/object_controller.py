@@ -1,0 +1,163 @@
+"""The list of objects and what can be done to objects by name: menu, keys, clicks in their rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from PySide6.QtCore import QObject, Signal, Slot
+from PySide6.QtGui import QColor
+from PySide6.QtWidgets import QColorDialog, QInputDialog
+
+from smtc_app.jobs.runner import JobRunner
+from smtc_app.ui.annotation_controller import AnnotationController
+from smtc_app.ui.main_window import MainWindow
+from smtc_app.ui.services import Services
+from smtc_app.ui.session import Session
+
+
+class ObjectController(QObject):
+    """Connects the object panel and the actions of objects.
+
+    Signals:
+        told, failed: a sentence for the person.
+        brush_wanted: None; a new object waits to be painted.
+    """
+
+    told = Signal(object)
+    failed = Signal(object)
+    brush_wanted = Signal(object)
+
+    def __init__(
+        self,
+        window: MainWindow,
+        session: Session,
+        annotation: AnnotationController,
+        runner: JobRunner,
+        services: Services,
+        *,
+        parent: QObject | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._window, self._session, self._annotation = window, session, annotation
+        self._runner, self._services = runner, services
+        self.model_settings: Callable[[], dict[str, Any]] = dict
+        panel, actions = window.object_panel, window.actions_table
+        panel.selection_changed.connect(session.select)
+        panel.rename_requested.connect(self._on_rename_requested)
+        panel.colour_requested.connect(self._on_colour_requested)
+        panel.visible_toggled.connect(self._on_visible_toggled)
+        panel.lock_toggled.connect(self._on_lock_toggled)
+        panel.category_requested.connect(self._on_category_requested)
+        annotation.split_by_slot_requested.connect(self._on_split_by_slot)
+        for action_id, slot in (
+            ("select_all", self._select_all),
+            ("deselect", partial(session.select, ())),
+            ("new_object", self._new_object),
+            ("merge", annotation.merge),
+            ("split", annotation.split),
+            ("delete", annotation.delete),
+            ("clear_here", annotation.clear_here),
+            ("rename", self._rename),
+            ("recolour", self._recolour_selection),
+            ("visible", self._toggle_visible),
+            ("lock", self._toggle_locked),
+            ("move_up", partial(annotation.move, -1)),
+            ("move_down", partial(annotation.move, 1)),
+            ("fill_holes", partial(annotation.refine, "fill_holes")),
+            ("remove_specks", partial(annotation.refine, "remove_specks")),
+            ("grow", partial(annotation.refine, "grow")),
+            ("shrink", partial(annotation.refine, "shrink")),
+            *((f"object_{number}", partial(annotation.select_number, number)) for number in range(1, 10)),
+        ):
+            actions.connect(action_id, slot)
+
+    def _select_all(self) -> None:
+        if self._session.document is not None:
+            self._session.select(list(self._session.document.objects))
+
+    def _new_object(self) -> None:
+        self._annotation.new_object()
+        if self._window.canvas.tool in ("pick", "eraser"):
+            self.brush_wanted.emit(None)
+
+    def _rename(self) -> None:
+        if self._session.active is not None:
+            self._window.object_panel.edit_name(self._session.active)
+
+    def _recolour_selection(self) -> None:
+        if self._session.selection:
+            self._ask_colour(self._session.selection)
+
+    def _ask_colour(self, ids: tuple[int, ...]) -> None:
+        old = QColor(*self._session.document.objects[ids[0]].colour)
+        chosen = QColorDialog.getColor(old, self._window, "Colour of the Object")
+        if chosen.isValid():
+            self._annotation.recolour(ids, (chosen.red(), chosen.green(), chosen.blue()))
+
+    def _toggle_visible(self) -> None:
+        self._annotation.toggle_visible(self._session.selection)
+
+    def _toggle_locked(self) -> None:
+        self._annotation.toggle_locked(self._session.selection)
+
+    @Slot(object)
+    def _on_rename_requested(self, message: tuple[int, str]) -> None:
+        self._annotation.rename(*message)
+
+    @Slot(object)
+    def _on_colour_requested(self, object_id: int) -> None:
+        self._ask_colour(self._with_selection(object_id))
+
+    @Slot(object)
+    def _on_visible_toggled(self, object_id: int) -> None:
+        self._annotation.toggle_visible(self._with_selection(object_id))
+
+    @Slot(object)
+    def _on_lock_toggled(self, object_id: int) -> None:
+        self._annotation.toggle_locked(self._with_selection(object_id))
+
+    def _with_selection(self, object_id: int) -> tuple[int, ...]:
+        """What was clicked in the row of a selected object goes for all selected ones."""
+        return self._session.selection if object_id in self._session.selection else (object_id,)
+
+    @Slot(object)
+    def _on_category_requested(self, object_id: int) -> None:
+        objects = self._session.document.objects
+        known = sorted({info.category for info in objects.values() if info.category})
+        current = objects[object_id].category
+        choices = [current, *(c for c in known if c != current)]
+        text, accepted = QInputDialog.getItem(
+            self._window, "Category", "Category of the object:", choices, 0, True
+        )
+        if accepted:
+            self._annotation.categorise(self._with_selection(object_id), text)
+
+    @Slot(object)
+    def _on_split_by_slot(self, message: tuple[int, int, Any]) -> None:
+        frame, object_id, mask = message
+        session, document = self._session, self._session.document
+        before = document.packed(frame)
+
+        def on_done(parts: list[Any]) -> None:
+            if document is not session.document:
+                return
+            if document.packed(frame) is not before:
+                self.told.emit("The masks of that frame have changed since: split again.")
+            elif len(parts) < 2:
+                self.told.emit("Slot attention finds one part only: cut it with the polygon or the eraser.")
+            else:
+                self._annotation.apply_split(frame, object_id, parts)
+
+        self._runner.submit(
+            f"Splitting '{document.objects[object_id].name}' by slot",
+            self._services.split_task,
+            session.source,
+            frame,
+            mask,
+            parts=2,
+            on_done=on_done,
+            on_error=self.failed.emit,
+            **self.model_settings(),
+        )
