@@ -2,8 +2,9 @@
 
 Three stages at strides 4, 8 and 16 (basic residual blocks, He et al. 2016) are projected to one width and
 added at stride 8: the coarse stage tells objects apart, the fine ones place their edges. It is trained from
-scratch without labels (`dense_training.py`). Sizes are a compromise for two CPU cores; to try another shape,
-pass `widths` and `depths`: they travel in the configuration of the weights.
+scratch without labels (`dense_training.py`). Colour, the strongest cue between near frames, can be kept
+beside what was learned (`colour_share`). Sizes are a compromise for two CPU cores; to try another shape, pass
+`widths` and `depths`: they travel in the configuration of the weights.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from collections.abc import Sequence
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from .colour_texture import ColourTexture
 
 
 class ResidualBlock(nn.Module):
@@ -38,9 +41,15 @@ class ResidualBlock(nn.Module):
 
 
 class CompactNet(nn.Module):
-    """Normalised frames (B,3,H,W) -> features (B,channels,H/8,W/8); H and W multiples of 16."""
+    """Normalised frames (B,3,H,W) -> features (B,channels,H/8,W/8); H and W multiples of 16.
 
-    channels = 128
+    widths: channels of the stem and the three stages. depths: blocks of the stages.
+    colour_share: s in [0,1). Above 0 the features are unit vectors made of the learned ones and of
+    `ColourTexture`'s, so that their cosine is (1 - s) times the learned one plus s times that of colour.
+    Learned cosines spread about ten times wider, so equal say means a share near 0.95.
+    """
+
+    width = 128
     stride = 8
     size_multiple = 16
 
@@ -49,12 +58,23 @@ class CompactNet(nn.Module):
         *,
         widths: Sequence[int] = (32, 64, 96, 192),
         depths: Sequence[int] = (1, 2, 3),
+        colour_share: float = 0.0,
     ):
         super().__init__()
         if len(widths) != 4 or len(depths) != 3 or min((*widths, *depths)) < 1:
             raise ValueError(f"widths {widths} needs four and depths {depths} three positive numbers")
-        self.options = {"widths": list(widths), "depths": list(depths)}
-        self.options = {"widths": list(widths), "depths": list(depths)}
+        if not 0 <= colour_share < 1:
+            raise ValueError(f"colour_share must lie in [0, 1), got {colour_share}")
+        self.options = {"widths": list(widths), "depths": list(depths), "colour_share": colour_share}
+        self.colour = ColourTexture(stride=self.stride) if colour_share else None
+        self.channels = self.width + (self.colour.channels if self.colour else 0)
+        self._colour_share = colour_share
+        if not 0 <= colour_share < 1:
+            raise ValueError(f"colour_share must lie in [0, 1), got {colour_share}")
+        self.options = {"widths": list(widths), "depths": list(depths), "colour_share": colour_share}
+        self.colour = ColourTexture(stride=self.stride) if colour_share else None
+        self.channels = self.width + (self.colour.channels if self.colour else 0)
+        self._colour_share = colour_share
         self.stem = nn.Sequential(
             nn.Conv2d(3, widths[0], 3, 2, 1, bias=False),
             nn.BatchNorm2d(widths[0]),
@@ -67,10 +87,10 @@ class CompactNet(nn.Module):
             )
             for inputs, outputs, depth in zip(widths, widths[1:], depths, strict=False)
         )
-        self.from_stride4 = nn.Conv2d(widths[1], self.channels, 2, 2)
-        self.from_stride8 = nn.Conv2d(widths[2], self.channels, 1)
-        self.from_stride16 = nn.Conv2d(widths[3], self.channels, 1)
-        self.project = nn.Conv2d(self.channels, self.channels, 1)
+        self.from_stride4 = nn.Conv2d(widths[1], self.width, 2, 2)
+        self.from_stride8 = nn.Conv2d(widths[2], self.width, 1)
+        self.from_stride16 = nn.Conv2d(widths[3], self.width, 1)
+        self.project = nn.Conv2d(self.width, self.width, 1)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
@@ -86,4 +106,8 @@ class CompactNet(nn.Module):
         coarse = self.from_stride16(self.stages[2](middle))
         fused = self.from_stride4(fine) + self.from_stride8(middle)
         fused = fused + F.interpolate(coarse, size=middle.shape[-2:], mode="bilinear", align_corners=False)
-        return self.project(F.relu(fused))
+        learned = self.project(F.relu(fused))
+        if self.colour is None:
+            return learned
+        parts = (learned, 1 - self._colour_share), (self.colour(x), self._colour_share)
+        return torch.cat([F.normalize(part, dim=1) * share**0.5 for part, share in parts], dim=1)

@@ -12,12 +12,15 @@ To add an objective: a configuration in `train_config.py`, a class with the attr
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import datetime
 import hashlib
 import json
 import logging
 import os
+import signal
+import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -151,11 +154,33 @@ def _train(
             last_save = time.monotonic()
 
     try:
-        run_steps(trainer, until=until, on_step=on_step)
+        with _stop_by_exception():
+            run_steps(trainer, until=until, on_step=on_step)
     finally:
         if record is not None:
             record.save()
             record.close()
+
+
+@contextlib.contextmanager
+def _stop_by_exception():
+    """SIGTERM and SIGINT end the run between two instructions, so that the checkpoint is still written.
+
+    Explicitly for SIGINT too: shells start background jobs with it ignored.
+    """
+
+    def stop(signal_number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    old = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)
 
 
 class _Record:
