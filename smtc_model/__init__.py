@@ -1,1 +1,1 @@
-"""Semantics Meets Temporal Correspondence (ICCV 2023, arXiv 2308.09951): the model, its training and measures."""
+"""Semantics Meets Temporal Correspondence (ICCV 2023, arXiv 2308.09951): model, training, measures."""
