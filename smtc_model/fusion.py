@@ -104,7 +104,7 @@ class FrameFusion:
             remote = [_remoteness(m, 4.0 * self._cells) for m in self.opinions["motion"][1:].cpu().numpy()]
             remote = torch.from_numpy(np.stack(remote)).to(self._device)
             logits[1:] -= (remote * (config.distance_weight / self._cells)).clamp_max_(8.0)
-        soft = _settle(self._follow_edges(torch.softmax(logits, 0)))
+        soft = _settle(self._follow_edges(_settle(torch.softmax(logits, 0))))
         if self._appearance is not None:
             self._appearance.learn(embedded, soft, self._appearance.grid(features), keyframe=False)
         self._soft, self._previous = soft, self._current
@@ -139,8 +139,8 @@ def _settle(soft: Tensor) -> Tensor:
 def _remoteness(prior: np.ndarray, near: float) -> np.ndarray:
     """How far each cell lies from where an object is expected, beyond what it may grow in one frame.
 
-    prior: (hf,wf) of one object. near: cells that count as no distance, more for large objects. Returns (hf,wf)
-    in cells; 0 everywhere for an object that is expected nowhere: it may turn up anywhere.
+    prior: (hf,wf) of one object. near: cells that count as no distance, more for large objects.
+    Returns (hf,wf) in cells; all 0 for an object that is expected nowhere: it may turn up anywhere.
     """
     expected = prior > 0.5
     area = np.count_nonzero(expected)

@@ -80,14 +80,6 @@ class LabelMemory:
         keyframe = tuple(s < self._max_keyframes for s in slots)
         return MemoryView(self._features, self._labels, slots, keyframe)
 
-    def features_of(self, index: int) -> Tensor | None:
-        """(h,w,C) of a keyframe still remembered, or None."""
-        for slot, frame in self._frame_of_slot.items():
-            if frame == index and slot < self._max_keyframes:
-                assert self._features is not None
-                return self._features[slot]
-        return None
-
     def _put(self, slot: int, index: int, features: Tensor, labels: Tensor) -> None:
         if self._features is None:
             self._features = features.new_zeros((self.capacity, *features.shape))

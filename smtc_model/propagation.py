@@ -11,6 +11,7 @@ Letters: H x W pixels, h x w tokens, C feature channels, L label channels (0 the
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple, Protocol
@@ -246,6 +247,7 @@ def propagate(
             between two keyframes both ways are blended by distance and confidence, before the first they come
             from backward, after the last from forward.
         span: first and one past the last frame to give; None: the whole video.
+        device: "auto" takes the model's own; for another, the model must lie there.
         objects: ids to give labels for; None: all. The others still compete.
         cancelled: asked before each frame; the generator ends when it says True.
 
@@ -271,10 +273,15 @@ def propagate(
                 f"The mask of frame {index} has size {labels.shape[::-1]}, "
                 f"its frame {frames[index].shape[1::-1]}; give a mask of the frame's size."
             )
-    run = _Run(model, frames, truth, config, resolve_device(device), objects, cancelled or (lambda: False))
+    chosen = _device_of(model) if device == "auto" else resolve_device(str(device))
+    run = _Run(model, frames, truth, config, chosen, objects, cancelled or (lambda: False))
     if direction == "both":
         return run.both_ways(start, stop)
     return run.one_way(start, stop, backward=direction == "backward")
+
+
+def _device_of(model: nn.Module) -> torch.device:
+    return next(itertools.chain(model.parameters(), model.buffers()), torch.zeros(0)).device
 
 
 class _Run:

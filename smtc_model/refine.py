@@ -19,6 +19,10 @@ UNCERTAIN = (0.02, 0.98)
 """Soft labels in between form the band that is refined; a filter radius is added around it."""
 
 
+Region = tuple[slice, slice]
+_EVERYWHERE: Region = (slice(None), slice(None))
+
+
 class GuidedFilter:
     """Guided filter with one colour guide for any number of maps.
 
@@ -39,22 +43,28 @@ class GuidedFilter:
     def _box(self, maps: np.ndarray) -> np.ndarray:
         return cv2.blur(np.ascontiguousarray(maps), self._size, borderType=cv2.BORDER_REFLECT)
 
-    def coefficients(self, target: np.ndarray) -> np.ndarray:
-        """target (hf,wf) float32 -> (hf,wf,4): the map is about c[:3] . guide + c[3]."""
+    def coefficients(self, target: np.ndarray, region: Region = _EVERYWHERE) -> np.ndarray:
+        """target float32 of the guide's size, or of a region of it -> (...,4): about c[:3] . guide + c[3]."""
+        guide, guide_mean, inverse = self._guide[region], self._mean[region], self._inverse[region]
         mean = self._box(target)
-        cross = self._box(self._guide * target[..., None]) - self._mean * mean[..., None]
-        xx, xy, xz, yy, yz, zz = (self._inverse[..., i] for i in range(6))
+        cross = self._box(guide * target[..., None]) - guide_mean * mean[..., None]
+        xx, xy, xz, yy, yz, zz = (inverse[..., i] for i in range(6))
         c0, c1, c2 = (cross[..., i] for i in range(3))
         slope = np.stack(
             [xx * c0 + xy * c1 + xz * c2, xy * c0 + yy * c1 + yz * c2, xz * c0 + yz * c1 + zz * c2], 2
         )
-        offset = mean - (slope * self._mean).sum(2)
+        offset = mean - (slope * guide_mean).sum(2)
         return self._box(np.concatenate([slope, offset[..., None]], 2))
 
     def __call__(self, target: np.ndarray) -> np.ndarray:
-        """target (hf,wf) -> the filtered map (hf,wf)."""
-        coefficients = self.coefficients(target)
-        return (coefficients[..., :3] * self._guide).sum(2) + coefficients[..., 3]
+        """target (hf,wf) float32 -> the filtered map; zero, and without cost, far from what is not zero."""
+        result = np.zeros_like(target)
+        box = box_of(target > 0, self._size[0], target.shape)  # two boxes, one after the other
+        if box is not None:
+            region = np.s_[box[0] : box[1], box[2] : box[3]]
+            found = self.coefficients(target[region], region)
+            result[region] = (found[..., :3] * self._guide[region]).sum(2) + found[..., 3]
+        return result
 
 
 def _inverse_symmetric(m: np.ndarray, epsilon: float) -> np.ndarray:
@@ -107,7 +117,7 @@ def refine_labels(
     labels = np.zeros((height, width), np.uint16)
     background = np.ones((height, width), np.float32)
     for channel, label in zip(soft[1:], ids[1:], strict=True):
-        box = _box_of(channel > UNCERTAIN[0], radius * 3, (hf, wf))
+        box = box_of(channel > UNCERTAIN[0], radius * 3, (hf, wf))
         if box is None:
             continue
         y0, y1, x0, x1 = box
@@ -135,7 +145,7 @@ def refine_labels(
     return labels
 
 
-def _box_of(mask: np.ndarray, margin: int, size: tuple[int, int]) -> tuple[int, int, int, int] | None:
+def box_of(mask: np.ndarray, margin: int, size: tuple[int, int]) -> tuple[int, int, int, int] | None:
     """(y0, y1, x0, x1) around a mask plus a margin within the size, or None for an empty one."""
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     if not len(rows):
