@@ -1,24 +1,65 @@
-"""How far the propagated labels of each object can be trusted."""
+"""How far the propagated labels of each object can be trusted, in [0,1].
+
+Raw certainty is the geometric mean of two means over the cells that an object wins: of its final
+probability, and of its appearance against the strongest rival. `calibrated` turns it into the J that such
+frames have had: measured on 637 frames and objects of 11 sequences at half resolution, where its rank
+correlation with the true J was 0.81. A frame where an object wins no cell is one that it left or one where it
+was lost; which of the two can't be told, so it gets a low, fixed value.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 
+import numpy as np
 from torch import Tensor
 
+NOWHERE = 0.25
+"""Confidence of an object that wins no cell."""
 
-def object_confidence(soft: Tensor, ids: Sequence[int]) -> dict[int, float]:
-    """Mean probability of each object where it is the most probable label, in [0,1].
+_CERTAINTY = (0.5, 0.65, 0.725, 0.775, 0.825, 0.875, 0.925, 0.975, 1.0)
+_MEAN_J = (0.0, 0.42, 0.55, 0.6, 0.715, 0.79, 0.83, 0.95, 1.0)
 
-    soft: (L,hf,wf) probabilities, ids: the label of each channel, the background first. An object
-    that is nowhere the most probable is absent: confidence one minus the largest probability it reaches.
+
+def calibrated(certainty: float) -> float:
+    """Raw certainty -> the mean J that was measured at it; rising, both in [0,1]."""
+    return float(np.interp(certainty, _CERTAINTY, _MEAN_J))
+
+
+def object_confidence(
+    soft: Tensor, ids: Sequence[int], *, appearance: Tensor | None = None
+) -> dict[int, float]:
+    """Confidence of each object but the background.
+
+    soft: (L,hf,wf) probabilities, ids: the label of each channel, the background first. appearance:
+    (L,hf,wf) in [0,1], each label against its strongest rival; without it the certainty is not calibrated.
     """
     winner = soft.argmax(0)
     result = {}
     for channel, label in enumerate(ids[1:], 1):
         inside = winner == channel
-        area = int(inside.sum())
-        maps = soft[channel]
-        value = float(maps[inside].mean()) if area else 1 - float(maps.max())
-        result[label] = min(1.0, max(0.0, value))
+        if not inside.any():
+            result[label] = NOWHERE
+            continue
+        certainty = float(soft[channel][inside].mean())
+        if appearance is not None:
+            certainty = calibrated(math.sqrt(certainty * float(appearance[channel][inside].mean())))
+        result[label] = min(1.0, max(0.0, certainty))
+    return result
+
+
+def joined(
+    one: Mapping[int, float], other: Mapping[int, float], position: float, agreement: Mapping[int, float]
+) -> dict[int, float]:
+    """Confidence of labels blended from two keyframes.
+
+    position: 0 at the first keyframe, 1 at the second. agreement: overlap (IoU) of both ways' masks per
+    object; where they contradict each other, half of the confidence is lost.
+    """
+    result = {}
+    for label in {**one, **other}:
+        first, second = one.get(label, NOWHERE), other.get(label, NOWHERE)
+        mean = (1 - position) * first + position * second
+        result[label] = mean * (0.5 + 0.5 * agreement.get(label, 0.0))
     return result

@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .confidence import object_confidence
+from .confidence import joined, object_confidence
 from .errors import ModelError
 from .fusion import FrameFusion
 from .matching import match, vote
@@ -29,7 +29,7 @@ from .memory import LabelMemory
 from .motion import compose
 from .propagation_config import PropagationConfig
 from .refine import refine_labels, upsample_labels
-from .soft_store import SoftStore
+from .soft_store import SoftLabels, SoftStore
 
 logger = logging.getLogger(__name__)
 
@@ -46,16 +46,6 @@ class Frames(Protocol):
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: int) -> np.ndarray: ...
-
-
-class SoftLabels(NamedTuple):
-    """Label probabilities of one frame on a grid coarser than its pixels."""
-
-    index: int
-    soft: Tensor
-    """(L,hf,wf) float32, sums to 1 over L (after DINO's min-max it does not)."""
-    ids: tuple[int, ...]
-    """The label of each channel; the first is 0, the background."""
 
 
 class PropagatedFrame(NamedTuple):
@@ -147,8 +137,9 @@ class Propagator:
         slot = self._memory.add_recent(index, features, soft.permute(1, 2, 0))
         if self._fusion is not None:
             self._motion[slot] = features.new_zeros((2, h, w))
-            return SoftLabels(index, fine, self.ids)
-        return SoftLabels(index, soft, self.ids)
+            appearance = self._fusion.opinions.get("appearance")
+            return SoftLabels(index, fine, self.ids, object_confidence(fine, self.ids, appearance=appearance))
+        return SoftLabels(index, soft, self.ids, object_confidence(soft, self.ids))
 
     def labels(self, soft: SoftLabels, frame: np.ndarray) -> np.ndarray:
         """SoftLabels -> uint16 (H,W) of the frame's size."""
@@ -330,8 +321,8 @@ class _Run:
                 store = self._remember_backward(max(index, start), right)
                 if store is None:
                     return
-            other, other_ids = store.pop(index)
-            other = SoftLabels(index, other.to(soft.soft.device), other_ids)
+            other = store.pop(index)
+            other = other._replace(soft=other.soft.to(soft.soft.device))
             blended = blend(soft, other, (index - left) / (right - left), forward.ids)
             yield self._frame(forward, blended, index, (left, right))
         if store is not None:
@@ -342,7 +333,7 @@ class _Run:
         store = SoftStore()
         propagator = self._new()
         for index, _source, soft in self._walk(propagator, first, keyframe, backward=True, last=keyframe):
-            store.put(index, soft.soft, soft.ids)
+            store.put(index, soft)
         if self._cancelled():
             store.close()
             return None
@@ -384,7 +375,7 @@ class _Run:
         self, propagator: Propagator, soft: SoftLabels, index: int, sources: tuple[int, ...]
     ) -> PropagatedFrame:
         labels = propagator.labels(soft, self._frames[index])
-        confidence = object_confidence(soft.soft, soft.ids)
+        confidence = soft.confidence
         if self._objects is not None:
             labels[~np.isin(labels, sorted(self._objects))] = 0
             confidence = {i: c for i, c in confidence.items() if i in self._objects}
@@ -405,7 +396,19 @@ def blend(one: SoftLabels, other: SoftLabels, position: float, ids: tuple[int, .
         margin = top[0] - top[1] if len(top) > 1 else top[0]
         weights.append(max(closeness, 1e-3) * (margin + 0.05))
     soft = (weights[0] * first + weights[1] * second) / (weights[0] + weights[1])
-    return SoftLabels(one.index, soft, tuple(order))
+    masks = [maps.argmax(0) for maps in (first, second)]
+    agreement = {
+        label: _overlap(masks[0] == channel, masks[1] == channel)
+        for channel, label in enumerate(order)
+        if label
+    }
+    confidence = joined(one.confidence, other.confidence, position, agreement)
+    return SoftLabels(one.index, soft, tuple(order), confidence)
+
+
+def _overlap(one: Tensor, other: Tensor) -> float:
+    union = int((one | other).sum())
+    return int((one & other).sum()) / union if union else 1.0
 
 
 def _in_order(labels: SoftLabels, order: list[int]) -> Tensor:

@@ -55,8 +55,8 @@ class PropagationConfig:
     follow_motion: bool = True
     refine: bool = True
     minmax: bool = False
-    match_weight: float = 0.3
-    warp_weight: float = 0.3
+    match_weight: float = 0.25
+    warp_weight: float = 0.25
     target_weight: float = 4.0
     target_gain: float = 1.5
     target_scale: int = 2

@@ -12,13 +12,14 @@ from safetensors.torch import load_file
 from torch import nn
 
 from smtc_model.backbone import Features, create_backbone
+from smtc_model.confidence import NOWHERE, joined, object_confidence
 from smtc_model.errors import ModelError
 from smtc_model.matching import Window
 from smtc_model.memory import LabelMemory
 from smtc_model.metrics import jaccard
-from smtc_model.propagation import PropagatedFrame, Propagator, SoftLabels, blend, propagate
+from smtc_model.propagation import PropagatedFrame, Propagator, blend, propagate
 from smtc_model.propagation_config import CRW, PRESETS, PropagationConfig
-from smtc_model.soft_store import SoftStore
+from smtc_model.soft_store import SoftLabels, SoftStore
 
 HEIGHT, WIDTH = 64, 96
 SMALL = dataclasses.replace(PropagationConfig(), short_side_px=None, target_features=96, recent_frames=3)
@@ -272,11 +273,11 @@ def test_soft_labels_come_back_from_memory_and_disk():
     generator = torch.Generator().manual_seed(0)
     maps = {i: torch.rand(2, 20, 30, generator=generator) for i in range(4)}
     for index, soft in maps.items():
-        store.put(index, soft, (0, 5))
+        store.put(index, SoftLabels(index, soft, (0, 5), {5: 0.5}))
     for index in (3, 0, 2, 1):
-        soft, ids = store.pop(index)
-        torch.testing.assert_close(soft, maps[index], atol=1e-3, rtol=0)
-        assert ids == (0, 5)
+        found = store.pop(index)
+        torch.testing.assert_close(found.soft, maps[index], atol=1e-3, rtol=0)
+        assert (found.index, found.ids, found.confidence) == (index, (0, 5), {5: 0.5})
     with pytest.raises(KeyError):
         store.pop(0)
     store.close()
@@ -298,3 +299,14 @@ def test_blend_follows_the_closer_keyframe_and_joins_the_objects():
 def test_wrong_settings_are_refused(change):
     with pytest.raises(ValueError, match=next(iter(change))):
         dataclasses.replace(PropagationConfig(), **change)
+
+
+def test_confidence_follows_certainty_and_agreement():
+    soft = torch.zeros(3, 4, 4)
+    soft[0], soft[1, :2] = 0.4, 0.9
+    sure, unsure = torch.ones(3, 4, 4), torch.full((3, 4, 4), 0.6)
+    high, low = (object_confidence(soft, (0, 4, 9), appearance=a) for a in (sure, unsure))
+    assert high[4] > low[4] > 0
+    assert high[9] == NOWHERE  # it wins nothing
+    assert joined({4: 0.8}, {4: 0.6}, 0.5, {4: 1.0})[4] == pytest.approx(0.7)
+    assert joined({4: 0.8}, {4: 0.6}, 0.5, {4: 0.0})[4] == pytest.approx(0.35)
