@@ -26,6 +26,7 @@ from smtc_app.jobs.runner import JobRunner
 from smtc_app.ui.annotation_controller import AnnotationController
 from smtc_app.ui.autosave_controller import AutosaveController
 from smtc_app.ui.canvas_controller import CanvasController
+from smtc_app.ui.confidence_controller import ConfidenceController
 from smtc_app.ui.dialogs_settings import SettingsDialog
 from smtc_app.ui.frame_controller import FrameController
 from smtc_app.ui.main_window import MainWindow
@@ -88,6 +89,7 @@ class Application(QObject):
         self.frames = FrameController(services.make_frame_cache, self)
         self.window = MainWindow()
         self.presenter = Presenter(self.session, self.frames, self.window, self)
+        self.confidence = ConfidenceController(self.session, self.frames, self.window, self)
         self.annotation = AnnotationController(self.session, self)
         self.proposals = ProposalController(self.session, self.models, services, parent=self)
         self.propagation = PropagationController(self.session, self.models, services, parent=self)

@@ -96,6 +96,14 @@ ACTIONS: tuple[ActionSpec, ...] = (
     A("fit", "Fit to Window", "Show the whole frame", "View", ("0",), "fit"),
     A("actual_size", "Actual Size", "Show one screen pixel per video pixel", "View", ("Ctrl+0",)),
     A(
+        "confidence_plot",
+        "Confidence Curves",
+        "How sure the propagated labels are, object by object over the whole video",
+        "View",
+        ("Shift+W",),
+        separator=True,
+    ),
+    A(
         "theme_system",
         "Theme of the System",
         "Light or dark as the system is",

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PySide6.QtCore import QPointF, Qt
 
+from smtc_app.core.commands import SetLabels
 from smtc_app.ui.confidence_plot import ConfidenceCurve, ConfidencePlot
 from smtc_app.ui.theme import Theme
 
@@ -63,3 +64,17 @@ def test_the_curve_follows_the_theme(plot):
     plot._apply_theme()
     assert plot._plot.backgroundBrush().color().name() == Theme.current().colours.panel
     Theme.install("dark")
+
+
+def test_the_window_shows_the_curves_of_a_propagation_as_it_comes(application, qtbot):
+    parts = application
+    parts.annotation.new_object()
+    parts.session.push(SetLabels(0, np.ones(parts.session.document.shape, np.uint16)))
+    parts.confidence.show()
+    assert parts.confidence.plot.curves == {}
+    parts.propagation.propagate("forward")
+    qtbot.waitUntil(lambda: 1 in parts.confidence.plot.curves)
+    last = parts.session.document.frame_count - 1
+    qtbot.waitUntil(lambda: not np.isnan(parts.confidence.plot.curves[1][last]))
+    parts.confidence.plot.frame_requested.emit(last)
+    qtbot.waitUntil(lambda: parts.session.frame == last)
