@@ -6,6 +6,7 @@ Tests build an `Application` with other `Services` and drive it without `run_win
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -131,6 +132,8 @@ class Application(QObject):
         self.window.hint.closed.connect(self._on_hint_closed)
         self.window.may_close = self._may_close
         self._closed = False
+        self.workers_ended = True
+        """Whether `close` could join the workers; a step inside a library cannot be interrupted."""
         self._preload_waits = False
         self.project.opening.connect(self._on_opening)
         self._apply_settings()
@@ -160,8 +163,7 @@ class Application(QObject):
             return
         self._closed = True
         self.frames.close()
-        self.files.close()
-        self.models.close()
+        self.workers_ended = all([self.files.close(), self.models.close()])
         self.autosave.stop(discard=discard)
         self.session.close()
         self._remember_settings()
@@ -311,10 +313,15 @@ def run_window(source: str | None, *, demo: bool = False) -> int:
     QTimer.singleShot(PRELOAD_DELAY_MS, parts.preload)
     logger.info("window up after %.2f s", time.monotonic() - started_s)
     try:
-        return application.exec()
+        code = application.exec()
     finally:
         sys.excepthook = sys.__excepthook__
         parts.close()
+    if not parts.workers_ended:
+        # Everything is written; libraries whose threads are still at work abort an orderly exit.
+        logging.shutdown()
+        os._exit(code)
+    return code
 
 
 class _ErrorHook:

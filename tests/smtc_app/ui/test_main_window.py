@@ -534,3 +534,22 @@ def test_imported_labels_become_objects(application, qtbot, monkeypatch):
     qtbot.waitUntil(lambda: application.session.document.has_labels(0))
     assert list(application.session.document.objects) == [3]
     assert "Repaired." in application.window.banner.text
+
+
+def test_a_worker_that_cannot_be_interrupted_does_not_keep_the_window(make_application, qtbot, monkeypatch):
+    import threading
+
+    from smtc_app.jobs.runner import JobRunner
+
+    go_on = threading.Event()
+    close = JobRunner.close
+    monkeypatch.setattr(JobRunner, "close", lambda runner: close(runner, 0.05))
+    parts = make_application(propose_task=lambda ctx, *_arguments, **_settings: go_on.wait(10))
+    parts.project.open("clip.mp4")
+    qtbot.waitUntil(lambda: parts.session.pixels is not None)
+    press(qtbot, parts, Qt.Key.Key_S)
+    qtbot.waitUntil(lambda: parts.window.job_bar.isVisible())
+    parts.window.close()
+    assert not parts.window.isVisible()
+    assert not parts.workers_ended
+    go_on.set()
