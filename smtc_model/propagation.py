@@ -79,7 +79,9 @@ class Propagator:
         self._size: tuple[int, int] | None = None
         self._motion: dict[int, Tensor] = {}
         self._first: tuple[Tensor, Tensor] | None = None
-        cells = max(1, self._backbone.stride // self.config.feature_scale // 2)
+        stride = self._backbone.stride
+        self._enlarge = max(1, stride // (self.config.feature_stride or stride))
+        cells = max(1, stride // self._enlarge // 2)
         self._fusion = FrameFusion(self.config, self.device, cells=cells) if self.config.refine else None
 
     @property
@@ -159,10 +161,8 @@ class Propagator:
         if size != frame.shape[:2]:
             image = F.interpolate(image, size, mode="bilinear", antialias=True).clamp_(0, 1)
         maps = getattr(self._backbone(image), config.features)
-        if config.feature_scale > 1:
-            maps = F.interpolate(
-                maps, scale_factor=config.feature_scale, mode="bilinear", align_corners=False
-            )
+        if self._enlarge > 1:
+            maps = F.interpolate(maps, scale_factor=self._enlarge, mode="bilinear", align_corners=False)
         return F.normalize(maps[0].float(), dim=0).permute(1, 2, 0).contiguous()
 
     def _input_size(self, height: int, width: int) -> tuple[int, int]:

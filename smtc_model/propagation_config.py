@@ -17,7 +17,7 @@ class PropagationConfig:
         short_side_px: frames are resized to this short side before the features; None: native size.
         size_multiple_px: sides are rounded to multiples of this; None: of the backbone's stride.
         features: "keys", "tokens" (last block before its norm) or "normed".
-        feature_scale: factor by which the feature map is enlarged (bilinear).
+        feature_stride: the feature map is enlarged (bilinear) to this stride if it is coarser; None: its own.
     Memory
         recent_frames: last n frames kept. max_keyframes: permanent ones kept, the nearest in time.
         pad_with_first: before frame n, copies of the first frame fill the memory (CRW).
@@ -43,7 +43,7 @@ class PropagationConfig:
     short_side_px: int | None = 480
     size_multiple_px: int | None = None
     features: str = "keys"
-    feature_scale: int = 1
+    feature_stride: int | None = None
     recent_frames: int = 4
     max_keyframes: int = 8
     pad_with_first: bool = False
@@ -78,7 +78,7 @@ class PropagationConfig:
         ):
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {getattr(self, name)!r}")
-        for name in ("feature_scale", "recent_frames", "max_keyframes", "top_k"):
+        for name in ("recent_frames", "max_keyframes", "top_k"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)!r}")
         if self.temperature <= 0:
@@ -120,5 +120,5 @@ PRESETS: dict[str, PropagationConfig] = {
     "default": PropagationConfig(),
     "dino": DINO,
     "crw": CRW,
-    "crw-stride8": replace(CRW, feature_scale=2, window=Window(35, "disk"), top_k=28),
+    "crw-stride8": replace(CRW, feature_stride=8, window=Window(35, "disk"), top_k=28),
 }

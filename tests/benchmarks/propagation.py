@@ -68,6 +68,10 @@ def reference_labels(
     for index, frame in enumerate(sequence.frames):
         image = torch.from_numpy(frame).permute(2, 0, 1)[None].float() / 255
         maps = model.backbone(image).tokens
+        if model.backbone.stride > config.feature_stride:
+            maps = F.interpolate(
+                maps, scale_factor=model.backbone.stride // config.feature_stride, mode="bilinear"
+            )
         current = F.normalize(maps[0], dim=0)
         _, h, w = current.shape
         if index == 0:
@@ -152,8 +156,6 @@ def run_method(method: str, arguments: argparse.Namespace, results: multiprocess
     cv2.setNumThreads(arguments.threads)
     model = load_model(arguments.model, device="cpu")
     config = PRESETS["crw-stride8" if method == "reference" else "default" if method in BASELINES else method]
-    if method == "reference" and model.backbone.stride == 8:
-        config = dataclasses.replace(config, feature_scale=1)
     config = dataclasses.replace(config, **dict(arguments.set))
     for name in arguments.sequences:
         sequence = Sequence.load(arguments.root, name, arguments.frames)
