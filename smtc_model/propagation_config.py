@@ -40,7 +40,7 @@ class PropagationConfig:
         guide_radius: in cells of the fine grid; guide_epsilon: of the guided filter, for Lab / 100.
     """
 
-    short_side_px: int | None = 480
+    short_side_px: int | None = 320
     size_multiple_px: int | None = None
     features: str = "keys"
     feature_stride: int | None = None
@@ -62,7 +62,7 @@ class PropagationConfig:
     target_scale: int = 2
     target_texture: float = 1.5
     target_colour: float = 0.5
-    target_features: int = 384
+    target_features: int = 768
     target_bandwidth: float = 1.5
     target_ridge: float = 1e-2
     target_rate: float = 0.1
