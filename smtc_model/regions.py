@@ -136,8 +136,8 @@ def _mean_of_grid(labels: np.ndarray, grid: np.ndarray, count: int) -> np.ndarra
     """Means (n,c) of a coarse grid (h',w',c), interpolated bilinearly at every second pixel."""
     rows, columns = labels.shape
     size = max(1, columns // 2), max(1, rows // 2)
-    # cv2 resizes any number of channels only with these two interpolations and up to 512 of them.
-    parts = [grid[..., c : c + 512] for c in range(0, grid.shape[2], 512)]
+    # cv2 resizes many channels only with this interpolation, and up to 512 of them (128 in OpenCV 5).
+    parts = [grid[..., c : c + 128] for c in range(0, grid.shape[2], 128)]
     parts = [cv2.resize(np.ascontiguousarray(p), size, interpolation=cv2.INTER_LINEAR) for p in parts]
     fine = np.concatenate([p.reshape(size[1] * size[0], -1) for p in parts], 1)
     # Every pixel looks up its half-resolution cell, so that thin regions get a value too.
