@@ -92,7 +92,9 @@ class Banner(QFrame):
         wanted = self._text.fontMetrics().horizontalAdvance(self._text.text()) + self._extra_width()
         width = max(min(wanted, room, WIDEST_PX), min(room, NARROWEST_PX))
         self.layout().activate()
-        height = max(self.layout().heightForWidth(width), self.layout().minimumSize().height())
+        layout = self.layout()
+        # The total ones count the border that the style sheet draws, too.
+        height = max(layout.totalHeightForWidth(width), layout.totalMinimumSize().height())
         self.setGeometry((self.parentWidget().width() - width) // 2, OFFSET_PX, width, height)
         self.raise_()
 
