@@ -13,10 +13,22 @@ import socket
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
 
 from smtc_app import __version__
+from smtc_app.cli_arguments import (
+    Parser,
+    add_common,
+    add_model,
+    add_output,
+    frame_and_mask,
+    frame_list,
+    how_computed,
+    model_choice,
+    object_count,
+    verb_parser,
+)
 from smtc_app.cli_context import CommandContext, Console, cancelled_by_interrupt
+from smtc_app.cli_projects import PROJECT_VERBS
 from smtc_app.core.errors import UserError
 from smtc_app.jobs.context import Cancelled
 
@@ -24,7 +36,6 @@ logger = logging.getLogger(__name__)
 
 DONE, FAILED, BAD_INPUT = 0, 1, 2
 DEMO_FOLDER = Path("smtc-demo")
-MAX_PROPOSALS = 254
 
 EPILOG = """\
 without a window:
@@ -35,13 +46,6 @@ without a window:
 
 SOURCE is a video, a folder of images or a DAVIS sequence; `smtc-app VERB --help` tells more.
 """
-
-
-class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one sentence, like every other error here."""
-
-    def error(self, message: str) -> NoReturn:
-        raise UserError(f"{message} (see `{self.prog} --help`).")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -99,7 +103,7 @@ def _dispatch(arguments: list[str], console: Console) -> int:
 
 
 def _window_parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = Parser(
         prog="smtc-app",
         description="Annotate a video: open the window, with a video, folder of images or project in it.",
         epilog=EPILOG,
@@ -114,8 +118,8 @@ def _window_parser() -> argparse.ArgumentParser:
     group.add_argument(
         "-o", "--output", type=Path, metavar="OUT", help=f"folder to write (default: {DEMO_FOLDER})"
     )
-    _add_model(group, preset=True)
-    _add_common(group)
+    add_model(group, preset=True)
+    add_common(group)
     return parser
 
 
@@ -129,7 +133,7 @@ def _window_or_demo(options: argparse.Namespace, console: Console) -> int:
         with cancelled_by_interrupt(context):
             summary, text = run_demo(
                 options.output or DEMO_FOLDER,
-                choice=_choice(options),
+                choice=model_choice(options),
                 context=context,
                 say=console.say,
                 overwrite=options.overwrite,
@@ -188,49 +192,20 @@ def _x_server_answers(display: str) -> bool:
 # Verbs
 
 
-def _add_common(parser: Any) -> None:
-    parser.add_argument("--overwrite", action="store_true", help="replace an earlier output in OUT")
-    parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
-    parser.add_argument("--verbose", action="store_true", help="tell more on stderr")
-
-
-def _add_output(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("-o", "--output", type=Path, metavar="OUT", required=True, help="folder to write")
-
-
-def _add_model(parser: Any, *, preset: bool) -> None:
-    parser.add_argument(
-        "--model", metavar="NAME|FILE", help="see `smtc-model list`; default: the best there is"
-    )
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, ... (default: auto)")
-    if preset:
-        parser.add_argument(
-            "--preset", default="default", help="settings of the propagation (default: default)"
-        )
-
-
-def _choice(options: argparse.Namespace) -> Any:
-    from smtc_app.verbs import ModelChoice
-
-    return ModelChoice(options.model, options.device, getattr(options, "preset", "default"))
-
-
-def _parser(verb: str, description: str) -> _Parser:
-    return _Parser(prog=f"smtc-app {verb}", description=description)
-
-
 def _propose_parser(verb: str) -> argparse.ArgumentParser:
-    parser = _parser(verb, "Propose objects without a click: an indexed PNG per frame and proposals.json.")
+    parser = verb_parser(
+        verb, "Propose objects without a click: an indexed PNG per frame and proposals.json."
+    )
     parser.add_argument("source", metavar="SOURCE", help="video, folder of images or DAVIS sequence")
-    _add_output(parser)
+    add_output(parser)
     parser.add_argument(
         "--frames", type=frame_list, default=[0], metavar="0,10", help="frame indices (default: 0)"
     )
     parser.add_argument(
-        "--max-objects", type=_object_count, default=10, metavar="N", help="per frame (default: 10)"
+        "--max-objects", type=object_count, default=10, metavar="N", help="per frame (default: 10)"
     )
-    _add_model(parser, preset=False)
-    _add_common(parser)
+    add_model(parser, preset=False)
+    add_common(parser)
     return parser
 
 
@@ -243,19 +218,21 @@ def _propose(options: argparse.Namespace, context: CommandContext, console: Cons
             source,
             options.output,
             options.frames,
-            choice=_choice(options),
+            choice=model_choice(options),
             context=context,
             say=console.say,
             max_objects=options.max_objects,
             overwrite=options.overwrite,
         )
     count = len(summary["proposals"])
-    text = f"{count} proposals on {summary['frames']} frames in {options.output} ({_how(summary)})"
+    text = f"{count} proposals on {summary['frames']} frames in {options.output} ({how_computed(summary)})"
     return summary, text
 
 
 def _propagate_parser(verb: str) -> argparse.ArgumentParser:
-    parser = _parser(verb, "Propagate given masks through a video: an indexed PNG per frame, and frames.csv.")
+    parser = verb_parser(
+        verb, "Propagate given masks through a video: an indexed PNG per frame, and frames.csv."
+    )
     parser.add_argument("source", metavar="SOURCE", help="video, folder of images or DAVIS sequence")
     parser.add_argument(
         "--mask",
@@ -265,10 +242,10 @@ def _propagate_parser(verb: str) -> argparse.ArgumentParser:
         metavar="FRAME=PNG",
         help="a mask and the index of its frame; may be repeated",
     )
-    _add_output(parser)
+    add_output(parser)
     parser.add_argument("--direction", choices=("both", "forward", "backward"), default="both")
-    _add_model(parser, preset=True)
-    _add_common(parser)
+    add_model(parser, preset=True)
+    add_common(parser)
     return parser
 
 
@@ -286,93 +263,21 @@ def _propagate(options: argparse.Namespace, context: CommandContext, console: Co
             source,
             options.output,
             masks,
-            choice=_choice(options),
+            choice=model_choice(options),
             context=context,
             say=console.say,
             direction=options.direction,
             overwrite=options.overwrite,
         )
     count = len(summary["objects"])
-    return summary, f"{count} objects on {summary['frames']} frames in {options.output} ({_how(summary)})"
-
-
-def _export_parser(verb: str) -> argparse.ArgumentParser:
-    parser = _parser(verb, "Export a project's masks.")
-    parser.add_argument("project", type=Path, metavar="PROJECT", help="folder <name>.smtc")
-    _add_output(parser)
-    parser.add_argument("--format", choices=("davis",), default="davis")
-    _add_common(parser)
-    return parser
-
-
-def _export(options: argparse.Namespace, context: CommandContext, console: Console) -> tuple[dict, str]:
-    from smtc_app import verbs
-
-    summary = verbs.export(
-        options.project, options.output, context=context, say=console.say, overwrite=options.overwrite
+    return (
+        summary,
+        f"{count} objects on {summary['frames']} frames in {options.output} ({how_computed(summary)})",
     )
-    return summary, f"{len(summary['objects'])} objects on {summary['frames']} frames in {options.output}"
-
-
-def _run_parser(verb: str) -> argparse.ArgumentParser:
-    parser = _parser(verb, "Propagate a project anew from its keyframes, with its parameters, and export it.")
-    parser.add_argument("project", type=Path, metavar="PROJECT", help="folder <name>.smtc")
-    _add_output(parser)
-    _add_model(parser, preset=True)
-    parser.set_defaults(preset=None)
-    _add_common(parser)
-    return parser
-
-
-def _run(options: argparse.Namespace, context: CommandContext, console: Console) -> tuple[dict, str]:
-    from smtc_app import verbs
-
-    summary = verbs.run(
-        options.project,
-        options.output,
-        context=context,
-        say=console.say,
-        model=options.model,
-        preset=options.preset,
-        device=options.device,
-        overwrite=options.overwrite,
-    )
-    count = len(summary["objects"])
-    return summary, f"{count} objects on {summary['frames']} frames in {options.output} ({_how(summary)})"
-
-
-def _how(summary: dict[str, Any]) -> str:
-    return f"{summary['model']['name']} on {summary['device']}, {summary['seconds']:.1f} s"
-
-
-# Values of arguments
-
-
-def frame_list(text: str) -> list[int]:
-    """ "0,10" -> [0, 10], in ascending order, each once."""
-    parts = [part.strip() for part in text.split(",")]
-    if not all(part.isdecimal() for part in parts):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a list of frame indices such as 0,10")
-    return sorted({int(part) for part in parts})
-
-
-def frame_and_mask(text: str) -> tuple[int, Path]:
-    """ "10=mask.png" -> (10, Path("mask.png"))."""
-    frame, equals, path = text.partition("=")
-    if not equals or not frame.strip().isdecimal() or not path:
-        raise argparse.ArgumentTypeError(f"{text!r} is not FRAME=PNG, such as 0=first.png")
-    return int(frame), Path(path).expanduser()
-
-
-def _object_count(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= MAX_PROPOSALS:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of objects from 1 to {MAX_PROPOSALS}")
-    return int(text)
 
 
 VERBS: dict[str, tuple[Callable[[str], argparse.ArgumentParser], Callable[..., tuple[dict, str]]]] = {
     "propose": (_propose_parser, _propose),
     "propagate": (_propagate_parser, _propagate),
-    "export": (_export_parser, _export),
-    "run": (_run_parser, _run),
+    **PROJECT_VERBS,
 }

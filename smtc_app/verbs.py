@@ -1,4 +1,4 @@
-"""The headless verbs: propose, propagate, export and run, on the same tasks and files as the window.
+"""The headless verbs on footage, propose and propagate, on the same tasks and files as the window.
 
 Each takes plain arguments, writes its output folder and returns a summary of JSON values. What is wrong with
 the input is found before anything is computed. To add a verb, write it here and give it a parser in `cli`.
@@ -18,15 +18,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from smtc_app.cli_context import CommandContext
-from smtc_app.core.document import Document, ProposalMask
+from smtc_app.core.document import ProposalMask
 from smtc_app.core.errors import UserError
 from smtc_app.io.davis import (
     MAX_EXPORT_ID,
     DavisWriter,
-    contiguous_ids,
-    export_davis,
     prepare_output,
-    too_many_ids,
     write_atomically,
 )
 from smtc_app.io.masks import object_ids, read_mask
@@ -34,7 +31,7 @@ from smtc_app.io.source import FrameSource
 from smtc_app.jobs.context import Cancelled
 
 if TYPE_CHECKING:
-    from smtc_app.io.project import ProjectInfo
+    pass
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +67,7 @@ def propose(
 
     _check_frames(source, frames)
     started_s = time.monotonic()
-    with _output(out, source, overwrite) as folder:
+    with output_folder(out, source, overwrite) as folder:
         proposals, summary = propose_task(
             context,
             source,
@@ -91,7 +88,7 @@ def propose(
         write_atomically(folder / PROPOSALS_JSON, f"[{lines}]\n".encode())
     if not rows:
         say("No object was found; try other frames, or more with --max-objects.")
-    return {"proposals": rows, **_told(summary, out, len(frames), started_s, say)}
+    return {"proposals": rows, **told(summary, out, len(frames), started_s, say)}
 
 
 def _check_frames(source: FrameSource, frames: Sequence[int]) -> None:
@@ -160,7 +157,7 @@ def propagate(
     keyframes = read_keyframes(source, masks, say)
     started_s = time.monotonic()
     confidence: dict[int, list[float]] = {}
-    with _output(out, source, overwrite) as folder, _kept(DavisWriter(folder, source), say) as writer:
+    with output_folder(out, source, overwrite) as folder, _kept(DavisWriter(folder, source), say) as writer:
 
         def on_frame(frame: Any) -> None:
             if not writer.written:  # nothing is written before the model has shown that it works
@@ -187,7 +184,7 @@ def propagate(
         "objects": sorted({i for labels in keyframes.values() for i in object_ids(labels)}),
         "keyframes": sorted(keyframes),
         "confidence": {str(i): round(float(np.mean(v)), 4) for i, v in sorted(confidence.items())},
-        **_told(summary, out, len(writer.written), started_s, say),
+        **told(summary, out, len(writer.written), started_s, say),
     }
 
 
@@ -211,126 +208,8 @@ def read_keyframes(source: FrameSource, masks: Mapping[int, Path], say: Say) -> 
     return keyframes
 
 
-def export(
-    project: Path, out: Path, *, context: CommandContext, say: Say, overwrite: bool = False
-) -> dict[str, Any]:
-    """Export a project's masks in DAVIS format, ids numbered from 1."""
-    _, source, document = _open_project(project, say)
-    with source:
-        return _export_document(source, document, out, context=context, say=say, overwrite=overwrite)
-
-
-def run(
-    project: Path,
-    out: Path,
-    *,
-    context: CommandContext,
-    say: Say,
-    model: str | None = None,
-    preset: str | None = None,
-    device: str = "auto",
-    overwrite: bool = False,
-) -> dict[str, Any]:
-    """Replay a project: propagate anew from its keyframes with its parameters, and export.
-
-    Labels that a person stands behind, locked frames and locked objects stay as they are; everything
-    propagated is computed again over the frames it covered (over the whole video where nothing was propagated
-    yet). The same project, model and machine give the same bytes.
-
-    Args:
-        model, preset: instead of the project's.
-    """
-    from smtc_app.core.commands import ApplyPropagation
-    from smtc_app.jobs.window_tasks import propagate_groups_task
-
-    info, source, document = _open_project(project, say)
-    with source:
-        _exportable(document)
-        groups = [
-            (ids, keyframes, "both", _recorded_span(document, ids, keyframes))
-            for ids, keyframes in document.propagation_groups()
-        ]
-        if not groups:
-            raise UserError(
-                f"{project.name} has no object on a keyframe: there is nothing to propagate from."
-            )
-        started_s = time.monotonic()
-        with _output(out, source, overwrite):
-
-            def on_frame(message: tuple[frozenset[int], Any]) -> None:
-                ids, frame = message
-                step = (frame.index, frame.labels, frame.confidence, tuple(frame.sources))
-                ApplyPropagation([step], objects=ids).do(document)
-
-            context.on_partial = on_frame
-            summary = propagate_groups_task(
-                context,
-                source,
-                groups,
-                model=model or info.parameters.get("model"),
-                preset=preset or info.parameters.get("preset") or "default",
-                device=device,
-            )
-            if info.model is not None and info.model.get("hash") not in (None, summary.model.hash):
-                say(
-                    f"The project was made with the model {info.model.get('name')}, not {summary.model.name}."
-                )
-            told = _export_document(source, document, out, context=context, say=say, overwrite=overwrite)
-    return {**told, **_told(summary, out, told["frames"], started_s, say)}
-
-
-def _recorded_span(
-    document: Document, ids: frozenset[int], keyframes: Mapping[int, np.ndarray]
-) -> tuple[int, int]:
-    """First and one past the last frame that the objects were propagated to, their keyframes included."""
-    tracks = document.snapshot().tracks
-    recorded = np.flatnonzero(np.any([tracks[i].sources > 0 for i in ids], axis=0))
-    if not len(recorded):
-        return 0, document.frame_count
-    return min(int(recorded[0]), *keyframes), max(int(recorded[-1]), *keyframes) + 1
-
-
-def _open_project(project: Path, say: Say) -> tuple[ProjectInfo, FrameSource, Document]:
-    from smtc_app.io.project import load_project
-    from smtc_app.io.project_source import find_source
-
-    info, document = load_project(project)
-    for note in info.notes:
-        say(note)
-    found = find_source(info)
-    if found.note:
-        say(found.note)
-    return info, found.source, document
-
-
-def _exportable(document: Document) -> list[int]:
-    ids = sorted(document.objects)
-    if len(ids) > MAX_EXPORT_ID:
-        raise too_many_ids(len(ids))
-    return ids
-
-
-def _export_document(
-    source: FrameSource, document: Document, out: Path, *, context: CommandContext, say: Say, overwrite: bool
-) -> dict[str, Any]:
-    ids = _exportable(document)
-    export_davis(
-        out,
-        source,
-        document.labels,
-        ids=ids,
-        overwrite=overwrite,
-        progress=lambda done, total: context.progress(done, total, "writing masks"),
-    )
-    empty = document.frame_count - len(document.labelled_frames)
-    if empty:
-        say(f"{empty} of {document.frame_count} frames have no labels: their masks are all background.")
-    names = {str(new): document.objects[old].name for old, new in contiguous_ids(ids).items()}
-    return {"output": str(out), "frames": document.frame_count, "objects": names}
-
-
 @contextmanager
-def _output(out: Path, source: FrameSource, overwrite: bool) -> Iterator[Path]:
+def output_folder(out: Path, source: FrameSource, overwrite: bool) -> Iterator[Path]:
     """The prepared output folder, taken away again when it was made here and nothing came into it."""
     existed = out.exists()
     folder = prepare_output(out, overwrite=overwrite, source=source)
@@ -363,7 +242,7 @@ def _write_all(writer: DavisWriter, labels_by_frame: Mapping[int, np.ndarray]) -
             writer.write(index, labels)
 
 
-def _told(summary: Any, out: Path, frames: int, started_s: float, say: Say) -> dict[str, Any]:
+def told(summary: Any, out: Path, frames: int, started_s: float, say: Say) -> dict[str, Any]:
     """The part of the result that all verbs share, from the task's `RunSummary`."""
     if summary.message:
         say(summary.message)

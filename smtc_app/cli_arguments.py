@@ -1,0 +1,85 @@
+"""What the parsers of all verbs share: how errors are told, common options, and the values of arguments."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any, NoReturn
+
+from smtc_app.core.errors import UserError
+
+MAX_PROPOSALS = 254
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one sentence, like every other error here."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message} (see `{self.prog} --help`).")
+
+
+def verb_parser(verb: str, description: str) -> Parser:
+    """The empty parser of `smtc-app VERB`."""
+    return Parser(prog=f"smtc-app {verb}", description=description)
+
+
+def add_common(parser: Any) -> None:
+    """--overwrite, --json, --verbose."""
+    parser.add_argument("--overwrite", action="store_true", help="replace an earlier output in OUT")
+    parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
+    parser.add_argument("--verbose", action="store_true", help="tell more on stderr")
+
+
+def add_output(parser: Any) -> None:
+    """--output, required."""
+    parser.add_argument("-o", "--output", type=Path, metavar="OUT", required=True, help="folder to write")
+
+
+def add_model(parser: Any, *, preset: bool) -> None:
+    """--model, --device and, where something is propagated, --preset."""
+    parser.add_argument(
+        "--model", metavar="NAME|FILE", help="see `smtc-model list`; default: the best there is"
+    )
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, ... (default: auto)")
+    if preset:
+        parser.add_argument(
+            "--preset", default="default", help="settings of the propagation (default: default)"
+        )
+
+
+def model_choice(options: argparse.Namespace) -> Any:
+    """The `verbs.ModelChoice` of parsed options."""
+    from smtc_app.verbs import ModelChoice
+
+    return ModelChoice(options.model, options.device, getattr(options, "preset", "default"))
+
+
+def how_computed(summary: dict[str, Any]) -> str:
+    """Model, device and time of a summary, for people."""
+    return f"{summary['model']['name']} on {summary['device']}, {summary['seconds']:.1f} s"
+
+
+# Values
+
+
+def frame_list(text: str) -> list[int]:
+    """ "0,10" -> [0, 10], in ascending order, each once."""
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() for part in parts):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of frame indices such as 0,10")
+    return sorted({int(part) for part in parts})
+
+
+def frame_and_mask(text: str) -> tuple[int, Path]:
+    """ "10=mask.png" -> (10, Path("mask.png"))."""
+    frame, equals, path = text.partition("=")
+    if not equals or not frame.strip().isdecimal() or not path:
+        raise argparse.ArgumentTypeError(f"{text!r} is not FRAME=PNG, such as 0=first.png")
+    return int(frame), Path(path).expanduser()
+
+
+def object_count(text: str) -> int:
+    """ "10" -> 10, within what an indexed PNG holds."""
+    if not text.isdecimal() or not 1 <= int(text) <= MAX_PROPOSALS:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of objects from 1 to {MAX_PROPOSALS}")
+    return int(text)
