@@ -6,17 +6,9 @@ from PySide6.QtCore import Slot
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QWidget
 
 from smtc_app.ui.theme import Theme
+from smtc_app.ui.time_text import format_time
 
-
-def format_time(seconds: float) -> str:
-    """`0:01.480`, `12:03.007`, `1:02:03.500`."""
-    sign = "-" if seconds < 0 else ""
-    thousandths = round(abs(seconds) * 1000)
-    minutes, thousandths = divmod(thousandths, 60_000)
-    hours, minutes = divmod(minutes, 60)
-    whole, part = divmod(thousandths, 1000)
-    head = f"{hours}:{minutes:02}" if hours else f"{minutes}"
-    return f"{sign}{head}:{whole:02}.{part:03}"
+DECIMALS = 3
 
 
 class StatusLabels(QWidget):
@@ -48,13 +40,13 @@ class StatusLabels(QWidget):
         """Reserve room for the largest numbers of this footage."""
         metrics = self.fontMetrics()
         self.frame.setMinimumWidth(metrics.horizontalAdvance(f"Frame {count} / {count}") + 14)
-        self.time.setMinimumWidth(metrics.horizontalAdvance(format_time(max(last_s, 599))) + 14)
+        self.time.setMinimumWidth(metrics.horizontalAdvance(format_time(max(last_s, 599), DECIMALS)) + 14)
         self.size_.setText(f"{size[0]} × {size[1]}")
 
     def set_frame(self, index: int, count: int, seconds: float) -> None:
         """`index` of `count` frames, shown at `seconds`."""
         self.frame.setText(f"Frame {index} / {count - 1}")
-        self.time.setText(format_time(seconds))
+        self.time.setText(format_time(seconds, DECIMALS))
 
     def set_cursor(self, position: tuple[int, int] | None, label: str = "") -> None:
         """The pixel under the cursor and the name of what is there."""

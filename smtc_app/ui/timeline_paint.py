@@ -12,13 +12,13 @@ from PySide6.QtGui import QBrush, QColor, QFont, QFontMetricsF, QImage, QPainter
 
 from smtc_app.core.annotation import FrameStatus
 from smtc_app.ui.theme import DARK, Colours, Theme
+from smtc_app.ui.time_text import format_time
 from smtc_app.ui.timeline_model import (
     PRIORITY,
     LaneModel,
     Marker,
     TimeAxis,
     decoded,
-    format_time,
     marked_columns,
     ticks,
 )
@@ -34,15 +34,6 @@ LABEL_SPACING_PX = 104
 LEAST_STRENGTH = 0.35
 SURE, DOUBTFUL = 0.65, 0.3
 """Confidences from which a lane begins to redden, and at which it is red."""
-
-STATUS_TEXT: dict[FrameStatus, str] = {
-    FrameStatus.ABSENT: "not on this frame",
-    FrameStatus.MANUAL: "drawn by hand",
-    FrameStatus.PROPOSED: "accepted proposal",
-    FrameStatus.PROPAGATED: "propagated",
-    FrameStatus.CORRECTED: "corrected",
-    FrameStatus.STALE: "out of date: a keyframe it came from has changed",
-}
 
 
 @dataclass(frozen=True)

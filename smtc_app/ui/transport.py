@@ -24,7 +24,7 @@ from PySide6.QtWidgets import (
 from smtc_app.ui.actions import ActionTable
 from smtc_app.ui.playback import SPEEDS
 from smtc_app.ui.theme import Theme
-from smtc_app.ui.timeline_model import format_time, parse_time
+from smtc_app.ui.time_text import format_time, parse_time
 
 HEIGHT_PX = 38
 TIME_DECIMALS = 3

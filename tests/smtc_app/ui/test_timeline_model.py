@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smtc_app.core.annotation import FrameStatus
+from smtc_app.ui.time_text import format_time, parse_time
 from smtc_app.ui.timeline_model import (
     MAX_FRAME_WIDTH_PX,
     PRIORITY,
@@ -15,9 +16,7 @@ from smtc_app.ui.timeline_model import (
     Lane,
     TimeAxis,
     decoded,
-    format_time,
     marked_columns,
-    parse_time,
     tick_step,
     ticks,
 )

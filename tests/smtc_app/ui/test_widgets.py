@@ -11,8 +11,8 @@ from PySide6.QtWidgets import QApplication, QWidget
 from smtc_app.jobs.runner import Job, JobState
 from smtc_app.ui.banner import Banner
 from smtc_app.ui.job_bar import JobBar, format_rate, format_time_left
-from smtc_app.ui.status_labels import format_time
 from smtc_app.ui.theme import DARK, LIGHT, Theme
+from smtc_app.ui.time_text import format_time
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def job(**changes):
     [(0, "0:00.000"), (1.48, "0:01.480"), (723.007, "12:03.007"), (3723.5, "1:02:03.500")],
 )
 def test_times(seconds, text):
-    assert format_time(seconds) == text
+    assert format_time(seconds, 3) == text
 
 
 def test_rates_and_times_left():
