@@ -23,7 +23,6 @@ from typing import Protocol
 import cv2
 import numpy as np
 import torch
-from scipy import ndimage
 from skimage.segmentation import watershed
 
 from .linking import TrackLinker
@@ -208,11 +207,22 @@ class SlotCache:
             self._kept[index] = self._finder(index)
         return self._kept[index]
 
+    def __contains__(self, index: int) -> bool:
+        """Whether the candidates of a frame are there."""
+        return index in self._kept
+
     def propose(self, index: int, config: DiscoveryConfig) -> list[Proposal]:
         """Proposals of one frame, tracks = ids. Slots and motion follow the cache's own configuration."""
         found = self.candidates(index)
         nodes = found.choose(config)
         return _proposals(index, found, nodes, range(1, len(nodes) + 1))
+
+    def propose_linked(
+        self, indices: Sequence[int], config: DiscoveryConfig
+    ) -> Iterator[tuple[int, list[Proposal]]]:
+        """(index, proposals) of frames in the given order; the same track is the same object."""
+        for index, _, proposals in _linked(self.candidates, indices, config):
+            yield index, proposals
 
 
 def propose(
@@ -251,10 +261,15 @@ def propose_each(
     device: str | torch.device = "auto",
 ) -> Iterator[tuple[int, FrameCandidates, list[Proposal]]]:
     """(index, candidates, proposals) of the frames in the given order, one after the other."""
-    finder = _Finder(model, frames, config, device)
+    return _linked(_Finder(model, frames, config, device), indices, config)
+
+
+def _linked(
+    candidates: Callable[[int], FrameCandidates], indices: Sequence[int], config: DiscoveryConfig
+) -> Iterator[tuple[int, FrameCandidates, list[Proposal]]]:
     linker = TrackLinker()
     for index in indices:
-        found = finder(index)
+        found = candidates(index)
         nodes = found.choose(config, expected=linker.expect(found.regions.image))
         masks = [found.work_mask(node) for node in nodes]
         features = [found.feature(node) for node in nodes]
@@ -383,19 +398,43 @@ def to_native(labels: np.ndarray, frame: np.ndarray) -> np.ndarray:
 
 def _without_pinholes(mask: np.ndarray) -> np.ndarray:
     """A mask with holes of less than 2% of its area filled."""
-    holes, count = ndimage.label(ndimage.binary_fill_holes(mask) & ~mask)
-    if not count:
+    window = _box_of(mask, margin=1)
+    if window is None:
         return mask
-    small = np.bincount(holes.ravel()) < 0.02 * mask.sum()
-    small[0] = False
-    return mask | small[holes]
+    inside = mask[window]
+    # A component of the outside that does not reach the frame of the window is a hole.
+    padded = cv2.copyMakeBorder((~inside).astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=1)
+    count, outside, stats, _ = cv2.connectedComponentsWithStats(padded, connectivity=4)
+    small = stats[:, cv2.CC_STAT_AREA] < 0.02 * np.count_nonzero(inside)
+    small[[0, outside[0, 0]]] = False
+    if count < 3 or not small.any():
+        return mask
+    filled = mask.copy()
+    filled[window] |= small[outside[1:-1, 1:-1]]
+    return filled
 
 
 def _main_part(mask: np.ndarray) -> np.ndarray:
     """A mask without the fragments that are less than a tenth of its largest part."""
-    parts, count = ndimage.label(mask)
-    if count < 2:
+    window = _box_of(mask)
+    if window is None:
         return mask
-    sizes = np.bincount(parts.ravel())
+    _, parts, stats, _ = cv2.connectedComponentsWithStats(mask[window].astype(np.uint8), connectivity=4)
+    sizes = stats[:, cv2.CC_STAT_AREA].copy()
     sizes[0] = 0
-    return (sizes >= 0.1 * sizes.max())[parts] & mask
+    kept = sizes >= 0.1 * sizes.max()
+    kept[0] = False
+    if kept[1:].all():
+        return mask
+    main = np.zeros_like(mask)
+    main[window] = kept[parts]
+    return main
+
+
+def _box_of(mask: np.ndarray, *, margin: int = 0) -> tuple[slice, slice] | None:
+    """The window of a mask's true pixels, `margin` wider where there is room; None when it is empty."""
+    rows = np.flatnonzero(mask.any(1))
+    if not len(rows):
+        return None
+    columns = np.flatnonzero(mask[rows[0] : rows[-1] + 1].any(0))
+    return tuple(slice(max(0, int(side[0]) - margin), int(side[-1]) + 1 + margin) for side in (rows, columns))

@@ -8,6 +8,7 @@ import pytest
 import torch
 from davis_root import draw_frame
 
+from smtc_model import discovery
 from smtc_model.backbone import create_backbone
 from smtc_model.config import ModelConfig
 from smtc_model.discovery import DiscoveryConfig, SlotCache, propose, split_mask, to_native
@@ -129,6 +130,32 @@ def test_granularity_is_chosen_anew_without_computing(model, video, monkeypatch)
         masks[granularity] = [p.area for p in cache.propose(0, config)]
     assert np.mean(masks[0.0]) > np.mean(masks[1.0])
     assert len(masks[0.0]) <= len(masks[1.0])
+
+
+def test_the_cache_links_frames_as_a_fresh_run_does(model, video, monkeypatch):
+    cache = SlotCache(model, video, config=STILL, device="cpu")
+    fresh = propose(model, video, range(4), config=STILL, device="cpu")
+    first = dict(cache.propose_linked(range(4), STILL))
+    monkeypatch.setattr(model, "encode", None)
+    again = dict(cache.propose_linked(range(4), STILL))
+    for found in (first, again):
+        assert {i: [(p.track, p.area, p.box) for p in ps] for i, ps in found.items()} == {
+            i: [(p.track, p.area, p.box) for p in ps] for i, ps in fresh.items()
+        }
+    assert 3 in cache
+    assert 4 not in cache
+
+
+def test_small_holes_are_filled_and_fragments_go():
+    mask = np.zeros((40, 40), bool)
+    mask[5:35, 5:35] = True
+    mask[10, 10] = False  # a pinhole
+    mask[20:30, 20:30] = False  # a real hole
+    filled = discovery._without_pinholes(mask)
+    assert filled[10, 10]
+    assert not filled[25, 25]
+    mask[0, 39] = True
+    assert np.array_equal(discovery._main_part(mask), mask & (np.arange(40) < 39))
 
 
 def test_works_with_a_slot_head(video):
