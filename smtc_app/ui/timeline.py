@@ -147,9 +147,12 @@ class Timeline(QAbstractScrollArea):
         self._content.set_locked(frames)
         self._invalidate()
 
-    def set_markers(self, markers: Iterable[Marker]) -> None:
-        """Frames to look at, with the reason as tooltip."""
-        self._content.set_markers(markers)
+    def set_markers(self, markers: Iterable[Marker], *, source: str = "") -> None:
+        """Frames to look at, with the reason as tooltip.
+
+        source: who marks them ("alarm", "correct next"); the markers of other sources stay as they are.
+        """
+        self._content.set_markers(markers, source=source)
         self._invalidate()
 
     @property

@@ -49,6 +49,7 @@ class TimelineContent:
         self.selected: frozenset[int] = frozenset()
         self.keyframes = self.locked = np.zeros(0, np.int64)
         self.markers: tuple[Marker, ...] = ()
+        self._markers_of: dict[str, tuple[Marker, ...]] = {}
         self.span: tuple[int, int] | None = None
 
     def seconds(self, frame: int) -> float:
@@ -72,9 +73,11 @@ class TimelineContent:
         """Frames that nothing changes."""
         self.locked = np.array(sorted(frames), np.int64)
 
-    def set_markers(self, markers: Iterable[Marker]) -> None:
-        """Frames to look at."""
-        self.markers = tuple(sorted(markers, key=lambda marker: marker.frame))
+    def set_markers(self, markers: Iterable[Marker], *, source: str = "") -> None:
+        """Frames to look at, as one of several sources sees it; those of the other sources stay."""
+        self._markers_of[source] = tuple(markers)
+        everything = (marker for found in self._markers_of.values() for marker in found)
+        self.markers = tuple(sorted(everything, key=lambda marker: marker.frame))
 
     def clipped_span(self, span: tuple[int, int] | None) -> tuple[int, int] | None:
         """The range as far as there are frames, of one frame at least."""

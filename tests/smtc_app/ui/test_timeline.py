@@ -202,6 +202,19 @@ def test_keyframes_locked_frames_and_markers_are_drawn_and_said(timeline):
     assert "Locked" in timeline.tooltip_at(QPointF(on_frame(timeline, 90)))
 
 
+def test_markers_of_one_source_leave_those_of_another(timeline):
+    timeline.set_markers([Marker(140, "No label explains this")], source="alarm")
+    timeline.set_markers([Marker(40, "Correct this next", "correct")], source="correct next")
+    timeline.set_markers([Marker(60, "Correct that next", "correct")], source="correct next")
+    said = {f: timeline.tooltip_at(QPointF(on_frame(timeline, f, 5))) for f in (40, 60, 140)}
+    assert "Correct" not in said[40]
+    assert "Correct that next" in said[60]
+    assert "No label explains this" in said[140]
+    timeline.set_markers([], source="alarm")
+    assert "No label" not in timeline.tooltip_at(QPointF(on_frame(timeline, 140, 5)))
+    assert "Correct that next" in timeline.tooltip_at(QPointF(on_frame(timeline, 60, 5)))
+
+
 def test_the_tooltip_of_a_lane_says_where_its_label_came_from(timeline):
     timeline.update_lane(1, 60, FrameStatus.PROPAGATED, 0.5)
     text = timeline.tooltip_at(QPointF(on_frame(timeline, 60)))
