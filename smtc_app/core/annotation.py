@@ -81,7 +81,7 @@ class ProposalMask:
 
     frame     index of the frame
     id        1.., unique on the frame
-    mask      bool (H, W), read-only; decoded on every access
+    mask      bool (H, W), read-only; decoded on every access (`crop` with `window` is cheaper)
     score     0..1
     area      pixels
     box       tight, (0, 0, 0, 0) when empty
@@ -113,14 +113,62 @@ class ProposalMask:
         self._shape = mask.shape
         self._bits = zlib.compress(np.packbits(mask[y0:y1, x0:x1]).tobytes(), 1)
 
+    @classmethod
+    def from_packed(
+        cls,
+        frame: int,
+        id: int,
+        *,
+        shape: tuple[int, int],
+        box: Box,
+        packed: bytes,
+        score: float,
+        slot: int | None = None,
+        track: int | None = None,
+    ) -> ProposalMask:
+        """A proposal from its parts, `packed` as the property of that name gives it.
+
+        Raises ValueError for a box outside of the shape (H, W) or bytes that do not fill it.
+        """
+        x0, y0, x1, y1 = (int(side) for side in box)
+        if not (0 <= x0 <= x1 <= shape[1] and 0 <= y0 <= y1 <= shape[0]):
+            raise ValueError(f"box {box} does not lie within a mask of {shape}")
+        try:
+            crop = _unpacked(packed, y1 - y0, x1 - x0)
+        except zlib.error as error:
+            raise ValueError(f"damaged mask of a proposal: {error}") from error
+        self = cls.__new__(cls)
+        self.frame, self.id, self.slot, self.track = int(frame), int(id), slot, track
+        self.score, self.area, self.box = float(score), int(np.count_nonzero(crop)), (x0, y0, x1, y1)
+        self._shape, self._bits = (int(shape[0]), int(shape[1])), bytes(packed)
+        return self
+
+    @property
+    def packed(self) -> bytes:
+        """The bits of `crop`, row by row, deflated."""
+        return self._bits
+
+    @property
+    def crop(self) -> np.ndarray:
+        """The part of the mask inside `box`: bool (y1 - y0, x1 - x0), fresh."""
+        x0, y0, x1, y1 = self.box
+        return _unpacked(self._bits, y1 - y0, x1 - x0)
+
+    @property
+    def window(self) -> tuple[slice, slice]:
+        """`box` as an index of arrays (H, W): `array[proposal.window][proposal.crop]` are its pixels."""
+        x0, y0, x1, y1 = self.box
+        return slice(y0, y1), slice(x0, x1)
+
+    def covers(self, x: int, y: int) -> bool:
+        """Whether a pixel belongs to it."""
+        x0, y0, x1, y1 = self.box
+        return x0 <= x < x1 and y0 <= y < y1 and bool(self.crop[y - y0, x - x0])
+
     @property
     def mask(self) -> np.ndarray:
-        x0, y0, x1, y1 = self.box
         mask = np.zeros(self._shape, bool)
-        if self.area:
-            bits = np.frombuffer(zlib.decompress(self._bits), np.uint8)
-            height, width = y1 - y0, x1 - x0
-            mask[y0:y1, x0:x1] = np.unpackbits(bits, count=height * width).reshape(height, width)
+        mask[self.window] = self.crop
         mask.setflags(write=False)
         return mask
 
@@ -138,6 +186,13 @@ class ProposalMask:
             f"ProposalMask(frame={self.frame}, id={self.id}, score={self.score:.3f}, area={self.area}, "
             f"box={self.box}, slot={self.slot}, track={self.track})"
         )
+
+
+def _unpacked(packed: bytes, height: int, width: int) -> np.ndarray:
+    bits = np.frombuffer(zlib.decompress(packed), np.uint8)
+    if bits.size != (height * width + 7) // 8:
+        raise ValueError(f"{bits.size} bytes of bits do not fill a mask of {width}x{height}")
+    return np.unpackbits(bits, count=height * width).reshape(height, width).astype(bool)
 
 
 def mask_box(mask: np.ndarray) -> Box | None:

@@ -25,7 +25,7 @@ from smtc_app.core.object_commands import (
     SplitObject,
 )
 from smtc_app.core.propagation_commands import ApplyPropagation
-from smtc_app.core.proposal_commands import AcceptProposals, RejectProposals, SetProposals
+from smtc_app.core.proposal_commands import AcceptProposals, RejectProposals
 
 __all__ = [
     "AcceptProposals",
@@ -45,7 +45,6 @@ __all__ = [
     "SetKeyframe",
     "SetLabels",
     "SetObjectProperty",
-    "SetProposals",
     "SplitObject",
 ]
 

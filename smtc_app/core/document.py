@@ -1,9 +1,10 @@
 """The annotated video: objects, label maps, and what is known of every object on every frame.
 
 A document is read through this class and changed only by commands on an `undo.UndoStack`; whatever changes is
-announced to subscribers. It belongs to one thread (the window's); arrays it gives out are read-only and never
-mutated, so they may be handed to any other thread, and `snapshot()` gives a worker a frozen copy of
-everything.
+announced to subscribers. Only proposals come and go without a command (`suggest`): they are the machine's,
+and nothing of them is in the labels before a person accepts them, which is a command. A document belongs to
+one thread (the window's); arrays it gives out are read-only and never mutated, so they may be handed to any
+other thread, and `snapshot()` gives a worker a frozen copy of everything.
 
 Words: a frame is a *keyframe* when propagation may start from it; an object is *anchored* on a keyframe where
 its status is manual, proposed or corrected. Editing an object on a frame makes it anchored there and the
@@ -14,7 +15,7 @@ frame a keyframe, and makes those propagated frames stale, for that object only,
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -107,7 +108,7 @@ class Document:
 
     @property
     def revision(self) -> int:
-        """Grows with every command, undo and redo; equal revisions mean nothing changed in between."""
+        """Grows with every command, undo, redo and suggestion; the same revision means the same content."""
         return self._revision
 
     @property
@@ -262,6 +263,33 @@ class Document:
     def edited_since(self, frame: int, object_id: int, revision: int) -> bool:
         """Whether a person changed an object on a frame after the document had that revision."""
         return self._edited_at.get((frame, object_id), -1) > revision
+
+    # Proposals
+
+    def suggest(self, proposals: Mapping[int, Sequence[ProposalMask]]) -> None:
+        """Replace what waits for acceptance on these frames; an empty sequence for nothing.
+
+        No step of the history, which is what a person did. What an undone answer brings back replaces what
+        has been suggested for its frames since.
+
+        Raises IndexError for a frame outside, ValueError for masks of another size or two with one id.
+        """
+        for frame, found in proposals.items():
+            self._check_frame(frame)
+            if len({proposal.id for proposal in found}) != len(found):
+                raise ValueError(f"two proposals with one id on frame {frame}")
+            for proposal in found:
+                if proposal.shape != self.shape:
+                    raise ValueError(f"proposal masks must be {self.shape}, got {proposal.shape}")
+        changed = {frame for frame, found in proposals.items() if tuple(found) != self.proposals(frame)}
+        if not changed:
+            return
+        for frame in changed:
+            self._proposals.pop(frame, None)
+            if proposals[frame]:
+                self._proposals[frame] = tuple(proposals[frame])
+        self._revision += 1
+        self._announce([Change("proposals", frozenset(changed))])
 
     # Whole state
 

@@ -1,4 +1,5 @@
-"""Commands on proposals: they enter the labels only when a person accepts them."""
+"""A person's answers to proposals; they enter the labels only when accepted. Proposals themselves come by
+`Document.suggest`."""
 
 from __future__ import annotations
 
@@ -11,31 +12,6 @@ from smtc_app.core.command import Command, counted
 from smtc_app.core.edit import Edit
 from smtc_app.core.errors import UserError
 from smtc_app.core.palette import object_colour, object_name
-
-
-class SetProposals(Command):
-    """Replace the proposals of one frame, or of several with {frame: proposals}."""
-
-    def __init__(
-        self,
-        frame: int | Mapping[int, Sequence[ProposalMask]],
-        proposals: Sequence[ProposalMask] = (),
-    ) -> None:
-        super().__init__()
-        given = frame if isinstance(frame, Mapping) else {frame: proposals}
-        self._proposals = {int(key): tuple(value) for key, value in given.items()}
-        number = sum(len(value) for value in self._proposals.values())
-        self.text = f"Propose {counted(number, 'object')}"
-
-    def run(self, edit: Edit) -> None:
-        for frame, proposals in self._proposals.items():
-            edit.require_frame(frame)
-            if len({proposal.id for proposal in proposals}) != len(proposals):
-                raise ValueError(f"two proposals with one id on frame {frame}")
-            for proposal in proposals:
-                if proposal.shape != edit.document.shape:
-                    raise ValueError(f"proposal masks must be {edit.document.shape}, got {proposal.shape}")
-            edit.set_proposals(frame, proposals)
 
 
 class AcceptProposals(Command):
@@ -95,10 +71,12 @@ class AcceptProposals(Command):
         if not objects:
             return
         document = edit.document
-        labels = np.array(document.labels(frame))
-        keep = np.isin(labels, list(document.locked_objects)) if self._overwrite else labels != 0
+        before = document.labels(frame)
+        labels, locked = np.array(before), list(document.locked_objects)
         for proposal, object_id in sorted(objects.items(), key=lambda item: item[0].score):
-            labels[proposal.mask & ~keep] = object_id
+            there = before[proposal.window]
+            free = ~np.isin(there, locked) if self._overwrite else there == 0
+            labels[proposal.window][proposal.crop & free] = object_id
         edit.edit_labels(frame, labels, edited=set(objects.values()), status=FrameStatus.PROPOSED)
         edit.set_proposals(frame, [other for other in document.proposals(frame) if other not in objects])
 

@@ -16,8 +16,10 @@ After a crash `recovery.find_recovery(info)` and `recovery.list_recoveries()` gi
     autosave = Autosave(document, source, project=info, saved_state=saved, recovery=recovery)
 
 A save in progress may be cut off anywhere: the journal has a mark where its snapshot was taken, and recovery
-starts from there if the save did happen, else from the save before. Proposals are not kept; they can be made
-again.
+starts from there if the save did happen, else from the save before.
+
+Proposals that wait for an answer are kept too, but are no step: a journal that holds nothing else brings
+nothing back, because they can be made again.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ import logging
 import os
 import socket
 import zlib
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,7 +37,7 @@ from uuid import uuid4
 
 import numpy as np
 
-from smtc_app.core.annotation import Change, ObjectInfo
+from smtc_app.core.annotation import Change, ObjectInfo, ProposalMask
 from smtc_app.core.document import Document, DocumentState
 from smtc_app.core.errors import UserError
 from smtc_app.core.mask_store import PackedMask
@@ -43,6 +45,7 @@ from smtc_app.core.track import ObjectTrack
 from smtc_app.io.journal import SUFFIX, JournalWriter, Record
 from smtc_app.io.project import ProjectInfo, SourceInfo, new_save_id
 from smtc_app.io.project_lock import ProjectLock
+from smtc_app.io.project_proposals import encode_proposals
 from smtc_app.io.project_schema import frames_to_runs
 from smtc_app.io.recovery import (
     Recovery,
@@ -151,6 +154,7 @@ class Autosave:
         head: dict[str, Any] = {"kind": "step"}
         masks: list[tuple[int, PackedMask | None]] = []
         tracks: list[_TrackPart] = []
+        proposals: dict[int, tuple[ProposalMask, ...]] = {}
         for change in changes:
             if change.kind == "labels":
                 masks = [(frame, document.packed(frame)) for frame in change.frames]
@@ -163,13 +167,15 @@ class Autosave:
                 members = document.keyframes if change.kind == "keyframes" else document.locked_frames
                 on = set(members).intersection(change.frames)
                 head[change.kind] = {"on": sorted(on), "off": sorted(set(change.frames) - on)}
+            elif change.kind == "proposals":
+                proposals = {frame: document.proposals(frame) for frame in change.frames}
         if len(head) == 1 and not masks and not tracks:
-            return  # only proposals
+            head["kind"] = "proposals"
         head["sources"] = self._new_sources()
         # What the machine made can be made again: it need not wait for the disk frame by frame.
         by_hand = len(head) > 2 or any(change.kind == "labels" and change.objects for change in changes)
         backlog = 1 if by_hand else _MACHINE_BACKLOG
-        self._writer.append(lambda: _record(head, masks, tracks), backlog=backlog)
+        self._writer.append(lambda: _record(head, masks, tracks, proposals), backlog=backlog)
 
     def _new_sources(self) -> list[list[int]]:
         entries = self._document.source_table[self._known_sources :]
@@ -221,6 +227,11 @@ class Autosave:
             "locked": {"all": frames_to_runs(state.locked_frames)},
             "sources": self._new_sources(),
         }
+        proposals = {
+            frame: state.proposals.get(frame, ())
+            for frame in {*state.proposals, *saved.proposals}
+            if state.proposals.get(frame) != saved.proposals.get(frame)
+        }
         file = self._folder / f"{_next_number(self._folder):06d}-{uuid4().hex[:8]}{SUFFIX}"
         writer, saved_now = self._writer, self._project is not None
 
@@ -234,7 +245,7 @@ class Autosave:
             for folder in {path.parent for path in old} - {file.parent}:
                 remove_empty_folder(folder)
 
-        writer.start(file, lambda: [start, _record(head, masks, tracks)], obsolete)
+        writer.start(file, lambda: [start, _record(head, masks, tracks, proposals)], obsolete)
 
     def _own_recovery_folder(self) -> ProjectLock | None:
         try:
@@ -280,12 +291,19 @@ def _same_track(track: ObjectTrack, saved: DocumentState, state: DocumentState, 
 
 
 def _record(
-    head: dict[str, Any], masks: list[tuple[int, PackedMask | None]], tracks: list[_TrackPart]
+    head: dict[str, Any],
+    masks: list[tuple[int, PackedMask | None]],
+    tracks: list[_TrackPart],
+    proposals: Mapping[int, Sequence[ProposalMask]],
 ) -> Record:
     blobs = [handle.data() for _, handle in masks if handle is not None]
     head["masks"] = [[frame, handle is not None] for frame, handle in masks]
     head["tracks"] = [[part.object_id, part.first, part.status.size] for part in tracks]
-    return Record(head, [*blobs, *(part.data() for part in tracks)])
+    blobs += [part.data() for part in tracks]
+    if proposals:
+        head["proposals"] = sorted(proposals)
+        blobs.append(encode_proposals(p for frame in sorted(proposals) for p in proposals[frame]))
+    return Record(head, blobs)
 
 
 def _object_data(info: ObjectInfo) -> list[Any]:

@@ -2,6 +2,7 @@
 
     project.json        see `project_schema`
     masks/00000.png     see `project_masks`; only frames with labels
+    proposals.json      see `project_proposals`; only while proposals wait for an answer
     lock                see `project_lock`; only while open
     journal/            see `autosave`; only what the last save does not hold
 
@@ -23,6 +24,7 @@ from typing import Any
 from uuid import uuid4
 
 from smtc_app import __version__
+from smtc_app.core.annotation import ProposalMask
 from smtc_app.core.document import Document, DocumentState
 from smtc_app.core.errors import UserError
 from smtc_app.core.files import why
@@ -30,6 +32,7 @@ from smtc_app.core.mask_store import FileStamp, MaskStore, PackedMask
 from smtc_app.io.project_commit import Staging, discard_staging, finish_commit
 from smtc_app.io.project_lock import ProjectLock
 from smtc_app.io.project_masks import check_mask_file, decode_mask, encode_mask, mask_name
+from smtc_app.io.project_proposals import decode_proposals, encode_proposals
 from smtc_app.io.project_schema import ProjectData, SourceInfo, decode_project, encode_project
 
 __all__ = ["SUFFIX", "ProjectInfo", "SourceInfo", "is_project", "load_project", "new_save_id", "save_project"]
@@ -38,6 +41,7 @@ logger = logging.getLogger(__name__)
 
 SUFFIX = ".smtc"
 PROJECT_FILE = "project.json"
+PROPOSALS_FILE = "proposals.json"
 MASKS = "masks"
 
 
@@ -161,8 +165,14 @@ def _write(
                 progress(done, len(dirty))
             _stage_mask(staging, f"{MASKS}/{mask_name(frame)}", state.masks[frame])
         staging.write(PROJECT_FILE, content)
+        gone = [f"{MASKS}/{name}" for name in removals]
+        if state.proposals:
+            waiting = (p for _, proposals in sorted(state.proposals.items()) for p in proposals)
+            staging.write(PROPOSALS_FILE, encode_proposals(waiting))
+        else:
+            gone.append(PROPOSALS_FILE)
         _detach({targets[frame] for frame in dirty} | {masks / name for name in removals}, state)
-        staging.commit(f"{MASKS}/{name}" for name in removals)
+        staging.commit(gone)
     except OSError as error:
         if staging.committed:
             raise UserError(
@@ -231,7 +241,9 @@ def load_project(
     project = decode_project(data, path / PROJECT_FILE)
     document = Document(project.state.frame_count, project.state.size, store=store)
     masks, notes = _adopt_masks(path / MASKS, project, document.store, repair)
-    document.restore(replace(project.state, masks=masks))
+    proposals, lost = _read_proposals(path / PROPOSALS_FILE, project)
+    notes = (*notes, *lost)
+    document.restore(replace(project.state, masks=masks, proposals=proposals))
     info = ProjectInfo(
         path=path,
         source=project.source,
@@ -253,6 +265,22 @@ def _read_json(file: Path) -> Any:
         raise UserError(f"{file} cannot be read: {why(error)}.") from error
     except (ValueError, RecursionError) as error:
         raise UserError(f"{file} is damaged ({error}): restore it from a copy.") from error
+
+
+def _read_proposals(
+    file: Path, project: ProjectData
+) -> tuple[dict[int, tuple[ProposalMask, ...]], tuple[str, ...]]:
+    if not project.proposed_frames:
+        return {}, ()
+    try:
+        found = decode_proposals(file.read_bytes(), project.state.frame_count, project.state.size)
+    except (OSError, ValueError, RecursionError) as error:
+        reason = why(error) if isinstance(error, OSError) else str(error)
+        logger.warning("%s: %s", file, reason)
+        return {}, (
+            f"The proposals in {file.name} cannot be read ({reason}): propose again. All else is there.",
+        )
+    return found, ()
 
 
 def _adopt_masks(

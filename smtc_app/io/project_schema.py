@@ -9,6 +9,7 @@
     objects                  in list order: {id, name, category, colour, visible, locked, status, sources,
                              confidence}
     keyframes, locked_frames, masks    runs of frames [first, last]; `masks` are those that have a file
+    proposals                runs of frames with proposals, which are in `proposals.json` (since version 2)
 
 `status` is a list of runs [first, last, name], `sources` of runs [first, last, [keyframes]]; frames in no run
 are absent, and have no sources. `confidence` is base64 of deflated uint16 (little endian), 0 for none,
@@ -39,8 +40,14 @@ from smtc_app.core.track import ObjectTrack
 logger = logging.getLogger(__name__)
 
 FORMAT = "smtc-project"
-VERSION = 1
-MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+VERSION = 2
+
+
+def _with_proposals(data: dict[str, Any]) -> dict[str, Any]:
+    return {**data, "version": 2, "proposals": []}
+
+
+MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _with_proposals}
 """{version: function(data of that version) -> data of the next}."""
 
 
@@ -94,7 +101,7 @@ _known_sources: weakref.WeakKeyDictionary[Any, SourceInfo] = weakref.WeakKeyDict
 
 @dataclass(frozen=True)
 class ProjectData:
-    """A `project.json` that has been checked; masks are still only frame numbers."""
+    """A `project.json` that has been checked; masks and proposals are still only frame numbers."""
 
     source: SourceInfo
     relative_source: str
@@ -103,6 +110,7 @@ class ProjectData:
     model: dict[str, str] | None
     state: DocumentState
     masked_frames: tuple[int, ...]
+    proposed_frames: tuple[int, ...] = ()
     saved_with: str = ""
     saved_at: str = ""
     notes: tuple[str, ...] = field(default=())
@@ -140,6 +148,7 @@ def encode_project(
         "keyframes": frames_to_runs(state.keyframes),
         "locked_frames": frames_to_runs(state.locked_frames),
         "masks": frames_to_runs(state.masks),
+        "proposals": frames_to_runs(state.proposals),
         "objects": [
             {
                 "id": info.id,
@@ -198,6 +207,7 @@ def decode_project(data: Any, file: Path) -> ProjectData:
             locked_frames=frozenset(reader.frames(data, "locked_frames", frame_count)),
         ),
         masked_frames=masked,
+        proposed_frames=reader.frames(data, "proposals", frame_count),
         saved_with=str(data.get("saved_with", "")),
         saved_at=str(data.get("saved_at", "")),
     )

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import platformdirs
 
-from smtc_app.core.annotation import ObjectInfo
+from smtc_app.core.annotation import ObjectInfo, ProposalMask
 from smtc_app.core.document import Document, DocumentState
 from smtc_app.core.errors import UserError
 from smtc_app.core.mask_store import PackedMask
@@ -23,6 +23,7 @@ from smtc_app.core.track import ObjectTrack
 from smtc_app.io.journal import SUFFIX, Record, read_records
 from smtc_app.io.project import ProjectInfo, SourceInfo
 from smtc_app.io.project_lock import ProjectInUseError, ProjectLock
+from smtc_app.io.project_proposals import decode_proposals
 
 logger = logging.getLogger(__name__)
 
@@ -200,7 +201,7 @@ def _after(file: Path, save_id: str | None) -> Iterable[Record]:
         kind = record.head.get("kind")
         if kind == "save" and record.head.get("save_id") == save_id:
             skipping = False
-        elif kind in ("checkpoint", "step"):
+        elif kind in ("checkpoint", "step", "proposals"):
             if skipping:
                 yield Record({"sources": record.head.get("sources", []), "masks": [], "tracks": []})
             else:
@@ -230,6 +231,7 @@ class _Replay:
         self._tracks = dict(state.tracks)
         self._masks = dict(state.masks)
         self._keyframes, self._locked = set(state.keyframes), set(state.locked_frames)
+        self._proposals = dict(state.proposals)
         self._table: dict[tuple[int, ...], int] = {entry: i for i, entry in enumerate(state.source_table)}
         self._source_of: list[int] = []
         """Index in our table of each entry of the journal's."""
@@ -259,9 +261,14 @@ class _Replay:
             track.sources[span] = source_of[np.frombuffer(raw, "<i4", length, 3 * length)]
         keyframes = _members(self._keyframes, head.get("keyframes"), count)
         locked = _members(self._locked, head.get("locked"), count)
+        proposals: dict[int, tuple[ProposalMask, ...]] = {}
+        if head.get("proposals"):
+            found = decode_proposals(blobs.pop(0), count, self._base.size)
+            proposals = {frame: found.get(frame, ()) for frame in head["proposals"]}
         # All of it could be read.
         self._source_of += sources
         self._objects, self._tracks, self._keyframes, self._locked = objects, tracks, keyframes, locked
+        self._proposals = {frame: kept for frame, kept in {**self._proposals, **proposals}.items() if kept}
         for frame, handle in masks.items():
             if handle is None:
                 self._masks.pop(frame, None)
@@ -278,6 +285,7 @@ class _Replay:
             source_table=tuple(self._table),
             keyframes=tuple(sorted(self._keyframes)),
             locked_frames=frozenset(self._locked),
+            proposals=self._proposals,
         )
 
 

@@ -106,7 +106,7 @@ class ProposalController(QObject):
         self.model_used.emit(summary)
         proposals = list(found.get(frame, ()))
         if proposals:
-            self._session.push(commands.SetProposals(frame, proposals))
+            document.suggest({frame: proposals})
             if frame != self._session.frame:
                 self.told.emit(f"{len(proposals)} proposals wait on frame {frame}.")
         else:

@@ -23,7 +23,6 @@ from smtc_app.core.commands import (
     SetKeyframe,
     SetLabels,
     SetObjectProperty,
-    SetProposals,
     SplitObject,
 )
 from smtc_app.core.document import Document
@@ -383,7 +382,9 @@ def proposal(frame, number, place, score=0.5, track=None):
 
 def test_proposals_enter_the_labels_only_when_accepted(stack, document):
     given = [proposal(0, 1, LEFT), proposal(0, 2, RIGHT)]
-    stack.push(SetProposals(0, given))
+    texts = stack.texts
+    document.suggest({0: given})
+    assert stack.texts == texts, "what the machine suggests is no step"
     assert document.proposals(0) == tuple(given)
     assert not document.has_labels(0)
     accept = AcceptProposals(0, [2])
@@ -408,7 +409,7 @@ def test_proposals_enter_the_labels_only_when_accepted(stack, document):
 def test_accepted_proposals_keep_existing_labels_and_the_higher_score_wins(stack, document):
     paint(stack, 0, (slice(2, 4), slice(1, 8)), A)
     weak, strong = proposal(0, 1, (slice(0, 12), slice(0, 10)), 0.2), proposal(0, 2, LEFT, 0.9)
-    stack.push(SetProposals(0, [weak, strong]))
+    document.suggest({0: [weak, strong]})
     accept = AcceptProposals(0)
     stack.push(accept)
     labels = document.labels(0)
@@ -418,14 +419,12 @@ def test_accepted_proposals_keep_existing_labels_and_the_higher_score_wins(stack
 
 
 def test_accepting_a_linked_proposal_accepts_the_object_on_all_frames(stack, document):
-    stack.push(
-        SetProposals(
-            {
-                0: [proposal(0, 1, LEFT, track=5), proposal(0, 2, RIGHT, track=6)],
-                8: [proposal(8, 1, RIGHT, track=5)],
-                9: [proposal(9, 1, RIGHT, track=5)],
-            }
-        )
+    document.suggest(
+        {
+            0: [proposal(0, 1, LEFT, track=5), proposal(0, 2, RIGHT, track=6)],
+            8: [proposal(8, 1, RIGHT, track=5)],
+            9: [proposal(9, 1, RIGHT, track=5)],
+        }
     )
     stack.push(LockFrames(9))
     stack.push(AcceptProposals(0, [1], into={1: A}, linked=True))
@@ -437,11 +436,59 @@ def test_accepting_a_linked_proposal_accepts_the_object_on_all_frames(stack, doc
     assert document.proposal_frames == (9,)
 
 
+def test_suggestions_are_announced_and_checked(stack, document):
+    stack.mark_clean()
+    changes = []
+    document.subscribe(changes.append)
+    given, revision = [proposal(2, 1, LEFT)], document.revision
+    document.suggest({2: given, 3: []})
+    assert [(change.kind, set(change.frames)) for change in changes] == [("proposals", {2})]
+    assert document.revision > revision
+    assert not document.modified
+    document.suggest({2: given})
+    assert len(changes) == 1, "the same again is no change"
+    for wrong in ([proposal(2, 1, LEFT), proposal(2, 1, RIGHT)], [ProposalMask(2, 1, mask=np.ones((2, 2)))]):
+        with pytest.raises(ValueError, match="proposal"):
+            document.suggest({2: wrong})
+    with pytest.raises(IndexError):
+        document.suggest({FRAMES: given})
+    document.suggest({2: ()})
+    assert document.proposal_frames == ()
+
+
+def test_an_undone_answer_brings_the_proposals_back(stack, document):
+    first, second = [proposal(0, 1, LEFT)], [proposal(0, 1, RIGHT), proposal(0, 2, LEFT)]
+    document.suggest({0: first})
+    stack.push(AcceptProposals(0))
+    stack.undo()
+    assert document.proposals(0) == tuple(first)
+    stack.redo()
+    document.suggest({0: second})
+    stack.push(RejectProposals(0))
+    stack.undo()
+    assert document.proposals(0) == tuple(second)
+    stack.undo()
+    assert document.proposals(0) == tuple(first)
+    assert not document.has_labels(0)
+    stack.redo()
+    assert document.has_labels(0)
+
+
 def test_a_proposal_mask_survives_packing():
     mask = np.random.default_rng(0).random((H, W)) > 0.7
     packed = ProposalMask(3, 1, mask=mask, score=0.25, slot=4)
     assert np.array_equal(packed.mask, mask)
     assert packed.area == mask.sum()
+    assert np.array_equal(packed.crop, mask[packed.window])
+    assert all(packed.covers(x, y) == mask[y, x] for y in range(H) for x in range(W))
+    again = ProposalMask.from_packed(
+        3, 1, shape=(H, W), box=packed.box, packed=packed.packed, score=0.25, slot=4
+    )
+    assert np.array_equal(again.mask, mask)
+    assert (again.area, again.box, again.shape) == (packed.area, packed.box, packed.shape)
+    for box, data in (((0, 0, W + 1, H), packed.packed), (packed.box, b"x"), ((0, 0, 2, 2), packed.packed)):
+        with pytest.raises(ValueError, match="mask"):
+            ProposalMask.from_packed(3, 1, shape=(H, W), box=box, packed=data, score=1)
     empty = ProposalMask(3, 2, mask=np.zeros((H, W), bool))
     assert empty.box == (0, 0, 0, 0)
     assert not empty.mask.any()

@@ -26,7 +26,6 @@ from smtc_app.core.commands import (
     SetKeyframe,
     SetLabels,
     SetObjectProperty,
-    SetProposals,
     SplitObject,
 )
 from smtc_app.core.document import Document
@@ -38,7 +37,7 @@ H, W, FRAMES = 6, 9, 8
 
 
 def state_bytes(document):
-    """Everything a document holds, comparable."""
+    """Everything that only commands change, comparable; proposals come and go besides."""
     state = document.snapshot()
     return (
         state.objects,
@@ -53,7 +52,6 @@ def state_bytes(document):
             )
             for object_id, track in state.tracks.items()
         },
-        dict(state.proposals),
         [document.has_labels(frame) for frame in range(document.frame_count)],
     )
 
@@ -67,6 +65,16 @@ def _random_mask(rng):
     y, x = rng.integers(0, H), rng.integers(0, W)
     mask[y : y + rng.integers(1, H), x : x + rng.integers(1, W)] = True
     return mask
+
+
+def suggest(document: Document, frame: int, seed: int) -> None:
+    """Proposals that come from outside of the history."""
+    rng = np.random.default_rng(seed)
+    found = [
+        ProposalMask(frame, n + 1, mask=_random_mask(rng), score=float(rng.random()), track=n)
+        for n in range(3)
+    ]
+    document.suggest({frame: found})
 
 
 def make_command(kind: str, document: Document, frame: int, seed: int) -> Command:
@@ -104,14 +112,6 @@ def make_command(kind: str, document: Document, frame: int, seed: int) -> Comman
             revision=int(rng.integers(0, document.revision + 1)),
             run=int(rng.integers(0, 2)),
         )
-    if kind == "propose":
-        return SetProposals(
-            frame,
-            [
-                ProposalMask(frame, n + 1, mask=_random_mask(rng), score=float(rng.random()), track=n)
-                for n in range(3)
-            ],
-        )
     if kind == "compound":
         kinds = [KINDS[i] for i in rng.integers(0, len(KINDS), 3)]
         return Compound([make_command(each, document, frame, seed + 1) for each in kinds], "Several")
@@ -134,8 +134,8 @@ def make_command(kind: str, document: Document, frame: int, seed: int) -> Comman
     return simple[kind]()
 
 
-KINDS = [
-    *("add", "paint", "erase", "labels", "propagate", "propose", "remove", "merge", "merge here", "split"),
+KINDS = [  # of commands
+    *("add", "paint", "erase", "labels", "propagate", "remove", "merge", "merge here", "split"),
     *("clear", "keyframe", "lock frame", "lock", "hide", "rename", "recolour", "reorder", "accept", "reject"),
     *("paint", "propagate", "paint", "propagate", "accept", "split", "compound", "compound"),
 ]
@@ -143,7 +143,7 @@ KINDS = [
 
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
-    script=st.lists(st.tuples(st.sampled_from(KINDS), frames, seeds), min_size=1, max_size=25),
+    script=st.lists(st.tuples(st.sampled_from([*KINDS, "propose"]), frames, seeds), min_size=1, max_size=25),
     jumps=st.lists(st.integers(-4, 4), max_size=4),
     tight=st.booleans(),
 )
@@ -156,13 +156,17 @@ def test_any_sequence_undone_gives_the_first_bytes_and_redone_the_last(script, j
         stack.push(AddObject())
     history = [state_bytes(document)]
     for kind, frame, seed in script:
-        before, texts = state_bytes(document), stack.texts
+        if kind == "propose":
+            suggest(document, frame, seed)
+            continue
+        before, texts, waiting = state_bytes(document), stack.texts, document.snapshot().proposals
         try:
             pushed = stack.push(make_command(kind, document, frame, seed))
         except UserError:
             pushed = False
         if not pushed:
             assert state_bytes(document) == before, "a refused or idle command left traces"
+            assert document.snapshot().proposals == waiting
             assert stack.texts == texts
         elif len(stack.texts) == len(texts):
             history[-1] = state_bytes(document)  # merged into the newest step

@@ -14,7 +14,9 @@ import threading
 import numpy as np
 import pytest
 
+from smtc_app.core.annotation import ProposalMask
 from smtc_app.core.commands import (
+    AcceptProposals,
     AddObject,
     ApplyPropagation,
     LockFrames,
@@ -25,7 +27,6 @@ from smtc_app.core.commands import (
     ReorderObjects,
     SetKeyframe,
     SetLabels,
-    SetProposals,
 )
 from smtc_app.core.document import Document
 from smtc_app.core.undo import UndoStack
@@ -370,11 +371,54 @@ def test_a_long_journal_is_written_anew_with_what_counts(document, stack, source
     assert contents(list_recoveries()[0].new_document()) == contents(document)
 
 
-def test_proposals_alone_are_not_worth_a_record(document, stack, source):
+def proposals_on(frame, count=2):
+    return [
+        ProposalMask(frame, n + 1, mask=blob(10 * frame + n) > 0, score=0.5 + n / 8, track=n, slot=n)
+        for n in range(count)
+    ]
+
+
+def told(proposals):
+    return [(p.frame, p.id, p.score, p.slot, p.track, p.box, p.mask.tobytes()) for p in proposals]
+
+
+def test_proposals_alone_bring_nothing_back(document, stack, source):
     autosave = Autosave(document, source)
-    stack.push(SetProposals(0, ()))
+    document.suggest({0: proposals_on(0)})
     crash(autosave)
     assert list_recoveries() == []
+
+
+@pytest.mark.parametrize("early", [False, True])
+def test_proposals_come_back_with_the_work(document, stack, source, early):
+    if early:  # in the checkpoint that the journal begins with
+        document.suggest({f: proposals_on(f) for f in (0, 4, 5)})
+    autosave = Autosave(document, source)
+    if not early:
+        document.suggest({f: proposals_on(f) for f in (0, 4, 5)})
+    stack.push(AcceptProposals(4, [1]))
+    document.suggest({5: ()})
+    crash(autosave)
+    (recovery,) = list_recoveries()
+    assert recovery.steps == 1
+    again = recovery.new_document()
+    assert again.proposal_frames == (0, 4)
+    for frame in (0, 4):
+        assert told(again.proposals(frame)) == told(document.proposals(frame))
+    assert contents(again) == contents(document)
+
+
+def test_proposals_of_a_project_outlast_a_crash(document, stack, source, tmp_path):
+    document.suggest({0: proposals_on(0), 3: proposals_on(3)})
+    info = save_project(tmp_path / "a", document, source)
+    autosave = Autosave(document, source, project=info)
+    stack.push(AddObject("dog"))
+    document.suggest({3: ()})
+    crash(autosave)
+    info, again = load_project(info.path)
+    find_recovery(info).apply(again)
+    assert again.proposal_frames == (0,)
+    assert told(again.proposals(0)) == told(document.proposals(0))
 
 
 def test_a_slow_disk_holds_an_edit_up_only_shortly(tmp_path, monkeypatch):

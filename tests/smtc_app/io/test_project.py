@@ -17,13 +17,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from smtc_app.core.annotation import FrameStatus
+from smtc_app.core.annotation import FrameStatus, ProposalMask
 from smtc_app.core.commands import (
     AddObject,
     ApplyPropagation,
     LockFrames,
     PaintStroke,
     RecolourObject,
+    RejectProposals,
     RemoveObjects,
     SetKeyframe,
     SetLabels,
@@ -514,6 +515,7 @@ def test_older_versions_migrate_step_by_step(project, document, monkeypatch):
         return {**data, "version": 3, "locked_frames": []}
 
     change_json(project, _set("keyframes", [3, 9]))
+    change_json(project, _set("version", 1))
     monkeypatch.setattr(project_schema, "VERSION", 3)
     monkeypatch.setattr(project_schema, "MIGRATIONS", {1: one_to_two, 2: two_to_three})
     _, loaded = load_project(project)
@@ -522,6 +524,60 @@ def test_older_versions_migrate_step_by_step(project, document, monkeypatch):
     monkeypatch.setattr(project_schema, "MIGRATIONS", {2: two_to_three})
     with pytest.raises(UserError, match="no longer"):
         load_project(project)
+
+
+def test_a_project_of_version_1_opens(project, document):
+    def older(data):
+        del data["proposals"]
+        data["version"] = 1
+
+    change_json(project, older)
+    info, loaded = load_project(project)
+    assert contents(loaded) == contents(document)
+    assert loaded.proposal_frames == ()
+    assert info.notes == ()
+
+
+@pytest.fixture
+def proposed(tmp_path, document, stack, source):
+    """A project with proposals on two frames; gives its folder."""
+    rng = np.random.default_rng(1)
+    document.suggest(
+        {
+            f: [ProposalMask(f, n, mask=rng.random((H, W)) > 0.8, score=0.3, track=n, slot=2) for n in (1, 2)]
+            for f in (4, 7)
+        }
+    )
+    return save_project(tmp_path / "proposed", document, source).path
+
+
+def test_proposals_come_back_and_go_with_their_answer(proposed, document, stack, source):
+    _, loaded = load_project(proposed)
+    assert loaded.proposal_frames == (4, 7)
+    for old, new in zip(document.proposals(7), loaded.proposals(7), strict=True):
+        assert (new.id, new.track, new.slot, new.score) == (old.id, old.track, old.slot, old.score)
+        assert np.array_equal(new.mask, old.mask)
+    assert not loaded.modified
+    stack.push(RejectProposals(4, linked=True))
+    save_project(proposed, document, source)
+    assert not (proposed / "proposals.json").exists()
+    assert load_project(proposed)[1].proposal_frames == ()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [None, b"", b"[3]", b'[{"frame": 99}]', b"{}x", b'[{"frame": 1, "id": 1, "box": [0, 0, 1], "mask": ""}]'],
+)
+def test_damaged_proposals_cost_a_note_only(proposed, document, content):
+    file = proposed / "proposals.json"
+    if content is None:
+        file.unlink()
+    else:
+        file.write_bytes(content)
+    info, loaded = load_project(proposed)
+    assert loaded.proposal_frames == ()
+    assert "propose again" in info.notes[-1]
+    assert contents(loaded) == contents(document)
 
 
 def _truncate(file):
