@@ -1,77 +1,97 @@
-"""Does the way there lead back again? Checks that need no true masks.
+"""Forward-backward consistency: does a place that is followed into another frame and back come home?
 
-Two of them: of pixels, by optical flow between two frames, as a map to look at; and of labels, carried back
-from a frame to one whose labels are known, as a number per object.
+What does not come back to where it set out was occluded, left the picture, changed its look, or looks like
+something else: labels there are to be doubted. Follows the check that optical flow uses for occlusions
+(Sundaram, Brox, Keutzer, "Dense point trajectories by GPU-accelerated large displacement optical flow",
+ECCV 2010), with matches of features in place of flow.
 
-Source of the idea: forward-backward error, Kalal, Mikolajczyk and Matas, "Forward-Backward Error: Automatic
-Detection of Tracking Failures", ICPR 2010; of pixels as in Sundaram, Brox and Keutzer, "Dense Point
-Trajectories by GPU-accelerated Large Displacement Optical Flow", ECCV 2010, without its tolerance.
-
-Letters: H x W pixels, h x w tokens, C feature channels, L label channels (0 the background).
+Letters: h x w tokens, C channels, n queries.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import NamedTuple
 
-import cv2
 import numpy as np
-import torch
-import torch.nn.functional as F
-from torch import Tensor
 
-from .matching import Window, match, vote
-from .motion import FlowEstimator, warp
+BAND = 512
+"""Queries that are compared at once: bounds the memory whatever the number of tokens."""
 
 
-def forward_backward(frame: np.ndarray, other: np.ndarray, *, short_side_px: int = 320) -> np.ndarray:
-    """How far each pixel of `frame` misses itself after it has been followed to `other` and back.
+class Consistency(NamedTuple):
+    """Of every token of the first frame."""
 
-    frame, other: uint8 (H,W,3) RGB of one size. short_side_px: flow is computed at this size at most.
-    Returns float32 (H,W) in px of the frame: 0 where both directions agree; what is covered in the other
-    frame, has left it or is followed wrongly stands out. Raises ValueError for two sizes.
+    error: np.ndarray
+    """(h,w) float32, distance in tokens between where it set out and where it came back"""
+    similarity: np.ndarray
+    """(h,w) float32, cosine of its best match, -1..1"""
+
+
+def forward_backward(
+    first: np.ndarray,
+    second: np.ndarray,
+    *,
+    radius: float | None = None,
+    top_k: int = 5,
+    temperature: float = 0.03,
+) -> Consistency:
+    """Follow every token of `first` (h,w,C) into `second` and back; both of unit length.
+
+    A token's match is the mean position of the `top_k` tokens that look most like it, weighted by a softmax
+    of cosine / temperature and no further than `radius` tokens from its own place (None: anywhere); on the
+    way back, the matches of the tokens around the place where it arrived are interpolated.
+
+    Raises ValueError for maps of different shapes.
     """
-    if frame.shape != other.shape:
-        raise ValueError(f"frame {frame.shape} and other {other.shape} must have one size")
-    height, width = frame.shape[:2]
-    scale = min(1.0, short_side_px / min(height, width))
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    greys = [
-        cv2.cvtColor(cv2.resize(f, size, interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY)
-        for f in (frame, other)
-    ]
-    flow_of = FlowEstimator()
-    there, back = flow_of(greys[0], greys[1]), flow_of(greys[1], greys[0])
-    missed = (there + warp(back[None], there[None])[0]).numpy()  # (2,h,w) in px of the small grid
-    error = np.hypot(missed[0] * (height / size[1]), missed[1] * (width / size[0]))
-    return cv2.resize(error, (width, height), interpolation=cv2.INTER_LINEAR)
+    if first.shape != second.shape:
+        raise ValueError(f"both frames must have the same features, got {first.shape} and {second.shape}")
+    h, w, _ = first.shape
+    there, similarity = _follow(first, second, radius, top_k, temperature)
+    home, _ = _follow(second, first, radius, top_k, temperature)
+    back = _interpolated(home.reshape(h, w, 2), there)
+    rows, columns = np.mgrid[:h, :w].reshape(2, -1)
+    error = np.hypot(back[:, 0] - rows, back[:, 1] - columns)
+    return Consistency(error.reshape(h, w).astype(np.float32), similarity.reshape(h, w))
 
 
-def carried_back(
-    known: Tensor, features: Tensor, labels: Tensor, *, top_k: int = 5, temperature: float = 0.03
-) -> Tensor:
-    """Labels of a frame carried back to a frame whose labels are known: every position of that one asks.
+def _follow(
+    first: np.ndarray, second: np.ndarray, radius: float | None, top_k: int, temperature: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Where each token of `first` is in `second`: (n,2) rows and columns, and the best cosine (n,)."""
+    h, w, channels = first.shape
+    queries, targets = first.reshape(-1, channels), second.reshape(-1, channels)
+    rows, columns = (axis.astype(np.float32) for axis in np.mgrid[:h, :w].reshape(2, -1))
+    places = np.stack([rows, columns], 1)
+    k = min(top_k, len(targets))
+    found, similarity = np.empty((len(queries), 2), np.float32), np.empty(len(queries), np.float32)
+    for start in range(0, len(queries), BAND):
+        stop = min(start + BAND, len(queries))
+        low, high = 0, len(targets)
+        if radius is not None:  # whole rows of the second frame that the band's windows reach
+            low = max(0, int(rows[start] - radius)) * w
+            high = (min(h - 1, int(np.ceil(rows[stop - 1] + radius))) + 1) * w
+        cosine = queries[start:stop] @ targets[low:high].T
+        if radius is not None:
+            far = (rows[start:stop, None] - rows[low:high]) ** 2 + (
+                columns[start:stop, None] - columns[low:high]
+            ) ** 2 > radius**2
+            cosine[far] = -2.0
+        best = np.argpartition(-cosine, k - 1, axis=1)[:, :k]
+        values = np.take_along_axis(cosine, best, 1)
+        similarity[start:stop] = values.max(1)
+        weights = np.exp((values - values.max(1, keepdims=True)) / temperature)
+        weights /= weights.sum(1, keepdims=True)
+        found[start:stop] = (places[low + best] * weights[..., None]).sum(1)
+    return found, similarity
 
-    known: (h,w,C) features of the frame with known labels; features (h,w,C), labels (h,w,L) of the other.
-    Returns (h,w,L).
-    """
-    matches = match(known, features[None], windows=[Window(None)], k=top_k)
-    flat = labels.reshape(-1, labels.shape[-1])
-    return vote(matches, flat, temperature=temperature).view(*known.shape[:2], -1)
 
-
-def agreement(one: Tensor, other: Tensor) -> list[float | None]:
-    """Soft overlap of each channel but the first: the sum of minima over the sum of maxima, in [0,1].
-
-    one, other: (h,w,L) in [0,1]. None where a channel holds nothing in either.
-    """
-    shared = torch.minimum(one, other).sum((0, 1))
-    union = torch.maximum(one, other).sum((0, 1))
-    pairs = zip(shared[1:].tolist(), union[1:].tolist(), strict=True)
-    return [min(1.0, a / b) if b > 1e-6 else None for a, b in pairs]
-
-
-def token_labels(labels: np.ndarray, ids: Sequence[int], size: tuple[int, int]) -> Tensor:
-    """labels (H,W) -> (h,w,L) shares of each token that each of `ids` (the background first) covers."""
-    maps = torch.from_numpy(np.stack([(labels == i).astype(np.float32) for i in ids]))
-    return F.interpolate(maps[None], size, mode="area")[0].permute(1, 2, 0)
+def _interpolated(values: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """values (h,w,c) at places (n,2), rows and columns that lie inside -> (n,c)."""
+    h, w = values.shape[:2]
+    top, left = np.floor(places).astype(np.int64).T
+    top, left = np.clip(top, 0, h - 1), np.clip(left, 0, w - 1)
+    bottom, right = np.minimum(top + 1, h - 1), np.minimum(left + 1, w - 1)
+    fy, fx = (places[:, 0] - top)[:, None], (places[:, 1] - left)[:, None]
+    upper = (1 - fx) * values[top, left] + fx * values[top, right]
+    lower = (1 - fx) * values[bottom, left] + fx * values[bottom, right]
+    return (1 - fy) * upper + fy * lower
