@@ -21,6 +21,7 @@ from smtc_app.assets import assets_folder
 from smtc_app.core.document import Change
 from smtc_app.core.errors import UserError
 from smtc_app.core.settings import Settings, load_settings, save_settings
+from smtc_app.io.dataset_probe import DatasetProbe
 from smtc_app.io.frame_cache import FrameCache
 from smtc_app.jobs import file_tasks, tasks, window_tasks
 from smtc_app.jobs.runner import JobRunner
@@ -28,6 +29,7 @@ from smtc_app.ui.annotation_controller import AnnotationController
 from smtc_app.ui.autosave_controller import AutosaveController
 from smtc_app.ui.canvas_controller import CanvasController
 from smtc_app.ui.confidence_controller import ConfidenceController
+from smtc_app.ui.dataset_controller import DatasetController
 from smtc_app.ui.dialogs_settings import SettingsDialog
 from smtc_app.ui.frame_controller import FrameController
 from smtc_app.ui.main_window import MainWindow
@@ -61,6 +63,10 @@ def make_services(settings: Settings) -> Services:
 
     return Services(
         open_task=file_tasks.open_task,
+        find_dataset_task=file_tasks.find_dataset_task,
+        mark_done_task=file_tasks.mark_done_task,
+        remember_video_task=file_tasks.remember_video_task,
+        make_dataset_probe=DatasetProbe,
         save_task=file_tasks.save_task,
         make_journal=file_tasks.make_journal,
         list_recoveries_task=file_tasks.list_recoveries_task,
@@ -117,7 +123,11 @@ class Application(QObject):
         self.objects = ObjectController(
             self.window, self.session, self.annotation, self.models, services, parent=self
         )
+        self.dataset = DatasetController(
+            self.window, self.session, self.project, self.models, self.files, services, parent=self
+        )
         self.controller.listen_to(self.objects)
+        self.controller.listen_to(self.dataset)
         self.objects.brush_wanted.connect(self._on_brush_wanted)
         self.objects.model_settings = self._model_settings
         self.autosave.warned.connect(self._on_warned)
@@ -125,6 +135,7 @@ class Application(QObject):
         self.proposals.model_settings = self._model_settings
         self.propagation.model_settings = self._propagation_settings
         self.project.before_close = self._before_close
+        self.project.end_jobs = self.models.cancel_all
         self.project.opened.connect(self._on_opened_path)
         self.session.opened.connect(self._on_opened)
         self.session.document_changed.connect(self._on_document_changed)
@@ -162,6 +173,7 @@ class Application(QObject):
         if self._closed:
             return
         self._closed = True
+        self.dataset.close()
         self.frames.close()
         self.workers_ended = all([self.files.close(), self.models.close()])
         self.autosave.stop(discard=discard)
@@ -243,6 +255,9 @@ class Application(QObject):
 
     @Slot(object)
     def _on_opened_path(self, path: str) -> None:
+        if self.dataset.current is not None and not self.dataset.is_root(path):
+            # The dataset is the recent one; its videos would push out everything else.
+            return
         self.settings = self.settings.with_recent(Path(path).resolve())
         self._change_settings()
         self._show_recent()

@@ -44,7 +44,8 @@ without a window:
   smtc-app export    PROJECT -o OUT --format davis      a project's masks
   smtc-app run       PROJECT -o OUT                     propagate a project anew, then export
 
-SOURCE is a video, a folder of images or a DAVIS sequence; `smtc-app VERB --help` tells more.
+SOURCE is a video, a folder of images or a DAVIS sequence; `smtc-app VERB --help` tells more. The window also
+opens datasets: a folder of videos, a DAVIS or a YouTube-VOS root.
 """
 
 
@@ -109,7 +110,7 @@ def _window_parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("path", nargs="?", metavar="SOURCE|PROJECT", help="what to open")
+    parser.add_argument("path", nargs="?", metavar="SOURCE|PROJECT|DATASET", help="what to open")
     parser.add_argument(
         "--demo", action="store_true", help="the demo clip; does the whole job without a display"
     )

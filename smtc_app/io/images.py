@@ -52,7 +52,7 @@ class ImageSource(FrameSource):
             raise UserError(
                 f"{path} holds no images ({', '.join(sorted(IMAGE_SUFFIXES))}) and is not a video."
             )
-        self.size = _displayed_size(files[0])
+        self.size = displayed_size(files[0])
         if not _checked_before:
             self._check_names()
             self._check_sizes()
@@ -70,7 +70,7 @@ class ImageSource(FrameSource):
     def _check_sizes(self) -> None:
         step = -(-len(self._files) // SIZES_CHECKED_AT_ONCE)
         for file in self._files[step::step]:
-            self._check_size(file, _displayed_size(file))
+            self._check_size(file, displayed_size(file))
 
     def _check_size(self, file: Path, size: tuple[int, int]) -> None:
         if size != self.size:
@@ -173,7 +173,8 @@ def _only_sequence(root: Path) -> Path:
     raise UserError(f"{root} holds {len(sequences)} sequences ({names}); open one, such as {sequences[0]}.")
 
 
-def _displayed_size(file: Path) -> tuple[int, int]:
+def displayed_size(file: Path) -> tuple[int, int]:
+    """(width, height) of an image turned upright, from its header. Raises UserError."""
     with _opened(file) as image:
         width, height = image.size
         # PNG's own getexif decodes the whole picture in search of metadata behind it.

@@ -29,7 +29,7 @@ from smtc_app.core.document import Document, DocumentState
 from smtc_app.core.errors import UserError
 from smtc_app.core.files import why
 from smtc_app.core.mask_store import FileStamp, MaskStore, PackedMask
-from smtc_app.io.project_commit import Staging, discard_staging, finish_commit
+from smtc_app.io.project_commit import COMMIT_NAME, Staging, discard_staging, finish_commit
 from smtc_app.io.project_lock import ProjectLock
 from smtc_app.io.project_masks import check_mask_file, decode_mask, encode_mask, mask_name
 from smtc_app.io.project_proposals import decode_proposals, encode_proposals
@@ -69,6 +69,11 @@ class ProjectInfo:
 def is_project(path: Path) -> bool:
     """Whether a path looks like a project: a folder named *.smtc, or with a project.json in it."""
     return path.is_dir() and (path.suffix == SUFFIX or (path / PROJECT_FILE).is_file())
+
+
+def holds_project(path: Path) -> bool:
+    """Whether something was saved in a folder, be it that the last step of saving is still to be done."""
+    return (path / PROJECT_FILE).is_file() or (path / COMMIT_NAME).is_dir()
 
 
 def project_path(path: Path) -> Path:
@@ -237,8 +242,7 @@ def load_project(
         raise UserError(
             f"The last save of {path} was interrupted and cannot be completed: {why(error)}."
         ) from error
-    data = _read_json(path / PROJECT_FILE)
-    project = decode_project(data, path / PROJECT_FILE)
+    project = read_project_data(path)
     document = Document(project.state.frame_count, project.state.size, store=store)
     masks, notes = _adopt_masks(path / MASKS, project, document.store, repair)
     proposals, lost = _read_proposals(path / PROPOSALS_FILE, project)
@@ -254,6 +258,11 @@ def load_project(
         notes=notes,
     )
     return info, document
+
+
+def read_project_data(path: Path) -> ProjectData:
+    """What the project.json of a project folder says, masks left alone. Raises UserError."""
+    return decode_project(_read_json(path / PROJECT_FILE), path / PROJECT_FILE)
 
 
 def _read_json(file: Path) -> Any:

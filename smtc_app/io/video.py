@@ -75,7 +75,7 @@ class VideoSource(FrameSource):
         self._closed = False
         if _like is None and is_cut_off(self.path):
             raise self._truncated(None)
-        self._container, self._stream = _open(self.path)
+        self._container, self._stream = open_stream(self.path)
         self._frames: Iterator[tuple[av.VideoFrame, list[tuple[int, int]]]] | None = None
         self._last = -1  # index of the frame that the decoder put out last
         self._entered_at_start = False
@@ -102,7 +102,7 @@ class VideoSource(FrameSource):
     def _reopen_decoder(self) -> None:
         self._frames = None
         self._container.close()
-        self._container, self._stream = _open(self.path)
+        self._container, self._stream = open_stream(self.path)
 
     def _build_index(self, progress: Callable[[int], None] | None) -> VideoIndex:
         try:
@@ -315,7 +315,8 @@ class VideoSource(FrameSource):
             self._closed = True
 
 
-def _open(path: Path) -> tuple[av.container.InputContainer, av.VideoStream]:
+def open_stream(path: Path) -> tuple[av.container.InputContainer, av.VideoStream]:
+    """The container and the video stream of a file. Raises UserError when it is no video."""
     name = path.name
     try:
         container = av.open(str(path), metadata_errors="ignore")
@@ -348,7 +349,7 @@ class _GroupResolver:
     def __call__(self, index: VideoIndex, group: int) -> None:
         with self._lock:
             if self._opened is None:
-                self._opened = _open(self._path)
+                self._opened = open_stream(self._path)
             video_index.resolve_group(*self._opened, index, group)
 
 

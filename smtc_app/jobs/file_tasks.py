@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from smtc_app.core.dataset import Dataset
 from smtc_app.core.document import Document, DocumentState
 from smtc_app.core.errors import UserError
 from smtc_app.io.autosave import Autosave
+from smtc_app.io.dataset import find_dataset, scan_dataset
+from smtc_app.io.dataset_state import DatasetFolder
 from smtc_app.io.project import ProjectInfo, is_project, load_project, save_project
 from smtc_app.io.project_lock import ProjectLock
 from smtc_app.io.project_source import find_source, use_source
 from smtc_app.io.recovery import Recovery, find_recovery, list_recoveries
 from smtc_app.io.source import FrameSource, open_source
 from smtc_app.jobs.context import TaskContext
-from smtc_app.jobs.opened import Opened, SourceMissing
+from smtc_app.jobs.opened import FoundDataset, Opened, SourceMissing
 
 
 def open_task(
     ctx: TaskContext, path: Path, demo: bool = False, footage: Path | None = None
-) -> Opened | SourceMissing:
-    """Open footage, or a project with its footage and whatever a crash has left unsaved.
+) -> Opened | SourceMissing | FoundDataset:
+    """Open footage, or a project with its footage and whatever a crash has left unsaved; or find a dataset.
 
     Args:
         footage: where the person says that a project's video is.
@@ -31,6 +35,9 @@ def open_task(
     """
     ctx.progress(0, 0, "opening")
     if not is_project(path):
+        dataset = find_dataset(path)
+        if dataset is not None:
+            return _found(dataset)
         source = open_source(path)
         document = Document(len(source), source.size)
         return Opened(source, document, demo=demo, first_mask=_first_mask(source))
@@ -59,6 +66,37 @@ def open_task(
         recovery=recovery,
         saved_state=saved_state if recovery is not None else None,
     )
+
+
+def find_dataset_task(ctx: TaskContext, path: Path) -> FoundDataset:
+    """List the videos of a folder.
+
+    Raises:
+        UserError: no folder, or no videos in it.
+    """
+    ctx.progress(0, 0, "looking for videos")
+    return _found(scan_dataset(path))
+
+
+def _found(dataset: Dataset) -> FoundDataset:
+    folder = DatasetFolder(dataset.root)
+    return FoundDataset(dataset, folder, folder.load())
+
+
+def mark_done_task(ctx: TaskContext, folder: DatasetFolder, name: str, done: bool) -> None:
+    """Remember that a video is done, or that it is not. Raises UserError."""
+    ctx.progress(0, 1)
+    folder.set_done(name, done)
+
+
+def remember_video_task(ctx: TaskContext, folder: DatasetFolder, name: str | None, sort: str) -> None:
+    """Remember which video of a dataset is open and how the list is sorted. Raises UserError.
+
+    Nothing is written into a dataset that was only looked at: its folder comes with a project or a mark.
+    """
+    ctx.progress(0, 1)
+    if folder.path.is_dir():
+        folder.change(lambda state: replace(state, last=name or state.last, sort=sort))
 
 
 def save_task(

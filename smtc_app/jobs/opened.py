@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from smtc_app.core.dataset import Dataset
 from smtc_app.core.document import Document
 
 
@@ -46,3 +47,16 @@ class SourceMissing:
     """A project whose footage was not found; `sentence` says so, the person can show where it is."""
 
     sentence: str
+
+
+@dataclass(frozen=True)
+class FoundDataset:
+    """A path that is a whole dataset: its videos, the folder of its projects, and what is remembered of it.
+
+    folder   has `project_of`, `to_open` (see `io.dataset_state`)
+    state    `io.dataset_state.DatasetState`
+    """
+
+    dataset: Dataset
+    folder: Any
+    state: Any

@@ -23,7 +23,7 @@ from PySide6.QtWidgets import (
 from smtc_app.ui.theme import SPACING_PX, Theme
 
 RECENT_SHOWN = 5
-TITLE = "Drop a video or a folder of images here"
+TITLE = "Drop a video or a folder here"
 
 
 class EmptyState(QWidget):
@@ -48,7 +48,7 @@ class EmptyState(QWidget):
         font.setBold(True)
         self._title.setFont(font)
         formats = QLabel(
-            "mp4, mov, mkv, avi, webm · folders of images · DAVIS sequences · projects",
+            "mp4, mov, mkv, avi, webm · folders of images or videos · DAVIS and YouTube-VOS · projects",
             alignment=Qt.AlignmentFlag.AlignCenter,
         )
         formats.setObjectName("soft")

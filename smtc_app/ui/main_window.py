@@ -31,6 +31,7 @@ from PySide6.QtWidgets import (
 from smtc_app.ui.actions import ActionTable
 from smtc_app.ui.banner import Banner
 from smtc_app.ui.canvas import Canvas
+from smtc_app.ui.dataset_panel import DatasetPanel
 from smtc_app.ui.empty_state import EmptyState
 from smtc_app.ui.hint import Hint
 from smtc_app.ui.job_bar import JobBar
@@ -42,6 +43,7 @@ from smtc_app.ui.timeline import Timeline
 from smtc_app.ui.transport import TransportBar
 
 PANEL_WIDTH_PX = 312
+DATASET_WIDTH_PX = 264
 LARGEST_START_PX = (1600, 1000)
 FRAME_PX = 32
 """Room for the title bar, which the available size of the screen does not leave out."""
@@ -88,6 +90,7 @@ class MainWindow(QMainWindow):
         self.empty_state = EmptyState()
         self.object_panel = ObjectPanel(self.actions_table)
         self.proposal_panel = ProposalPanel(self.actions_table)
+        self.dataset_panel = DatasetPanel(self.actions_table)
         self.job_bar = JobBar()
         self.status_labels = StatusLabels()
         self.device_label = DeviceLabel()
@@ -222,11 +225,14 @@ class MainWindow(QMainWindow):
         self._side.setSizes([300, 300])
         self._side.setMinimumWidth(270)
         self.body_splitter = QSplitter(Qt.Orientation.Horizontal)
+        self.dataset_panel.hide()
+        self.body_splitter.addWidget(self.dataset_panel)
         self.body_splitter.addWidget(self.left_splitter)
         self.body_splitter.addWidget(self._side)
-        self.body_splitter.setStretchFactor(0, 1)
-        self.body_splitter.setStretchFactor(1, 0)
-        self.body_splitter.setSizes([1280 - PANEL_WIDTH_PX, PANEL_WIDTH_PX])
+        for index, stretch in enumerate((0, 1, 0)):
+            self.body_splitter.setStretchFactor(index, stretch)
+        middle = 1280 - PANEL_WIDTH_PX - DATASET_WIDTH_PX
+        self.body_splitter.setSizes([DATASET_WIDTH_PX, middle, PANEL_WIDTH_PX])
         for splitter in (self.left_splitter, self._side, self.body_splitter):
             splitter.setHandleWidth(1)
             splitter.setChildrenCollapsible(False)

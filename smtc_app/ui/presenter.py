@@ -32,6 +32,7 @@ ALWAYS_ENABLED = frozenset(
     {
         "open",
         "open_folder",
+        "open_dataset",
         "open_demo",
         "quit",
         "theme_system",
@@ -42,6 +43,10 @@ ALWAYS_ENABLED = frozenset(
         "about",
     }
 )
+ENABLED_ELSEWHERE = frozenset(
+    {"undo", "redo", "close_dataset", "dataset_panel", "next_video", "previous_video", "video_done"}
+)
+"""Actions that depend on more than whether a video is open."""
 PROPOSAL_COLOURS = (
     (255, 196, 61),
     (76, 201, 240),
@@ -307,7 +312,7 @@ class Presenter(QObject):
         session, actions = self._session, self._window.actions_table
         is_open = session.is_open
         for spec in ACTIONS:
-            if spec.id not in ALWAYS_ENABLED and spec.id not in ("undo", "redo"):
+            if spec.id not in ALWAYS_ENABLED | ENABLED_ELSEWHERE:
                 actions[spec.id].setEnabled(is_open)
         document = session.document
         pending = document is not None and bool(document.proposals(session.frame))

@@ -14,7 +14,7 @@ from PySide6.QtCore import QObject, QUrl, Signal
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QDialog, QFileDialog, QMessageBox, QWidget
 
-from smtc_app.jobs.opened import Opened, SourceMissing
+from smtc_app.jobs.opened import FoundDataset, Opened, SourceMissing
 from smtc_app.jobs.runner import Job, JobRunner
 from smtc_app.ui.autosave_controller import AutosaveController
 from smtc_app.ui.dialogs_export import ExportDialog, ExportRequest
@@ -37,6 +37,7 @@ class ProjectController(QObject):
     mask_read: (labels, name, frame) of a mask to take over.
     opening: the path that is being opened, or None when that has ended.
     opened: the path, for the list of recent ones.
+    dataset_found: the `FoundDataset` that a path turned out to be.
     """
 
     told = Signal(object)
@@ -46,6 +47,7 @@ class ProjectController(QObject):
     mask_read = Signal(object)
     opening = Signal(object)
     opened = Signal(object)
+    dataset_found = Signal(object)
 
     def __init__(
         self,
@@ -66,8 +68,12 @@ class ProjectController(QObject):
         self._saving: Job | None = None
         self.before_close: Callable[[], None] = lambda: None
         """Ends whatever still reads the open footage."""
+        self.end_jobs: Callable[[], None] = lambda: None
+        """Asks what still changes the open work to end, before it is saved for the last time."""
         self.parameters: Callable[[], dict[str, Any]] = dict
         """What is saved with the project besides the document."""
+        self.usual_project: Callable[[], Path | None] = lambda: None
+        """Where the open video is saved without asking; None: ask. A dataset has a place for each video."""
 
     # Opening
 
@@ -115,6 +121,27 @@ class ProjectController(QObject):
 
         self._with_saved_work(go)
 
+    def switch_to(self, path: Path, or_else: Callable[[], None] = lambda: None) -> None:
+        """Open a path after the open work has been saved where it usually is, without a question.
+
+        `or_else` is called when it could not or shall not be saved, and so stays open.
+        """
+
+        def go() -> None:
+            self._submit_opening(path, self.services.open_task, path, False, None, quiet=True)
+
+        self._save_if_needed(go, or_else)
+
+    def _save_if_needed(self, then: Callable[[], None], or_else: Callable[[], None]) -> None:
+        """Go on at once where nothing is unsaved, else after saving; asks where there is no usual place."""
+        session = self._session
+        if not session.is_open or not session.document.modified:
+            then()
+        elif session.project is not None or self.usual_project() is not None:
+            self.save(then, or_else)
+        else:
+            self._with_saved_work(then, or_else)
+
     def restore(self, recovery: Any) -> None:
         """Open unsaved work that a crash has left."""
         path = Path(recovery.source.path)
@@ -123,22 +150,30 @@ class ProjectController(QObject):
     def _open_now(self, path: Path, demo: bool, footage: Path | None = None) -> None:
         self._submit_opening(path, self.services.open_task, path, demo, footage)
 
-    def _submit_opening(self, path: Path, task: Callable[..., Any], *arguments: Any) -> None:
+    def _submit_opening(
+        self, path: Path, task: Callable[..., Any], *arguments: Any, quiet: bool = False
+    ) -> None:
         if self._opening is not None:
             self._opening.cancel()
+        left = self._revision()
 
-        def on_done(result: Opened | SourceMissing) -> None:
+        def on_done(result: Opened | SourceMissing | FoundDataset) -> None:
             current = job is self._opening
             if current:
                 self._end_opening()
-            if isinstance(result, SourceMissing):
+            if isinstance(result, FoundDataset):
+                if current:
+                    self.dataset_found.emit(result)
+            elif isinstance(result, SourceMissing):
                 if current:
                     self._tell_source_missing(path, result.sentence)
-            elif current:
-                self._on_opened(path, result)
-            else:
+            elif not current:
                 # Another path has been asked for in between.
                 result.close()
+            elif self._revision() == left:
+                self._on_opened(path, result)
+            else:
+                self._leave_edited(path, result, quiet)
 
         def on_error(sentence: str) -> None:
             if job is self._opening:
@@ -153,6 +188,26 @@ class ProjectController(QObject):
             on_error=on_error,
         )
         self.opening.emit(str(path))
+
+    def _revision(self) -> tuple[int, int] | None:
+        """What the open work looks like; equal as long as nobody has edited it."""
+        document = self._session.document
+        return None if document is None else (id(document), document.revision)
+
+    def _leave_edited(self, path: Path, result: Opened, quiet: bool) -> None:
+        """Edits were made while the next video was being read: they are saved or asked about, too."""
+
+        def go() -> None:
+            self._on_opened(path, result)
+
+        def stay() -> None:
+            result.close()
+            self.warned.emit(f"{path.name} was not opened: the open video has changes that are not saved.")
+
+        if quiet:
+            self._save_if_needed(go, stay)
+        else:
+            self._with_saved_work(go, stay)
 
     def _on_opened(self, path: Path, result: Opened) -> None:
         self.close_now()
@@ -183,14 +238,24 @@ class ProjectController(QObject):
 
     # Saving
 
-    def save(self, then: Callable[[], None] | None = None) -> None:
-        """Save the project, asking where the first time; `then` is called when it has been written."""
-        if self._session.project is None:
-            self.save_as(then)
-        else:
-            self._save_to(self._session.project, then)
+    def save(
+        self, then: Callable[[], None] | None = None, or_else: Callable[[], None] = lambda: None
+    ) -> None:
+        """Save the project, asking where the first time.
 
-    def save_as(self, then: Callable[[], None] | None = None) -> None:
+        `then` is called when it has been written, `or_else` when it could not or shall not be.
+        """
+        if not self._session.is_open:
+            return
+        path = self._session.project or self.usual_project()
+        if path is None:
+            self.save_as(then, or_else)
+        else:
+            self._save_to(path, then, or_else)
+
+    def save_as(
+        self, then: Callable[[], None] | None = None, or_else: Callable[[], None] = lambda: None
+    ) -> None:
         """Ask where to save the project, and save it there."""
         session = self._session
         if not session.is_open:
@@ -205,13 +270,15 @@ class ProjectController(QObject):
         dialog.setNameFilter(f"Projects (*{PROJECT_SUFFIX})")
         dialog.selectFile(suggestion.name)
         if dialog.exec() != QDialog.DialogCode.Accepted or not dialog.selectedFiles():
+            or_else()
             return
         path = Path(dialog.selectedFiles()[0])
         if path.suffix != PROJECT_SUFFIX:
             path = path.with_name(path.name + PROJECT_SUFFIX)
         if path.exists() and path != session.project and not self._confirm_replacing(path):
+            or_else()
             return
-        self._save_to(path, then)
+        self._save_to(path, then, or_else)
 
     def _confirm_replacing(self, path: Path) -> bool:
         answer = QMessageBox.question(
@@ -223,7 +290,7 @@ class ProjectController(QObject):
         )
         return answer == QMessageBox.StandardButton.Yes
 
-    def _save_to(self, path: Path, then: Callable[[], None] | None) -> None:
+    def _save_to(self, path: Path, then: Callable[[], None] | None, or_else: Callable[[], None]) -> None:
         session, document = self._session, self._session.document
         if document is None:
             return
@@ -245,7 +312,10 @@ class ProjectController(QObject):
                 session.undo.mark_clean()
             session.history_changed.emit(None)
             self.opened.emit(str(info.path))
-            if then is not None:
+            if then is not None and document.modified:
+                # Whoever wants to leave leaves nothing behind that was done while masks were written.
+                self._save_to(info.path, then, or_else)
+            elif then is not None:
                 then()
             else:
                 self.told.emit((f"Saved {path.name}.", "", None))
@@ -253,6 +323,7 @@ class ProjectController(QObject):
         def on_error(sentence: str) -> None:
             self._saving = None
             self.failed.emit(sentence)
+            or_else()
 
         self._saving = self._runner.submit(
             f"Saving {path.name}",
@@ -264,6 +335,7 @@ class ProjectController(QObject):
             save_id,
             on_done=on_done,
             on_error=on_error,
+            on_cancelled=or_else,
         )
 
     # Masks in and out
@@ -371,8 +443,11 @@ class ProjectController(QObject):
             self.before_close()
             self._session.close()
 
-    def may_drop(self, then: Callable[[], None]) -> bool:
-        """Whether the open work may be dropped now; `then` follows if the person has it saved first."""
+    def may_drop(self, then: Callable[[], None], or_else: Callable[[], None] = lambda: None) -> bool:
+        """Whether the open work may be dropped now.
+
+        `then` follows if the person has it saved first, `or_else` if it cannot be or shall stay open.
+        """
         session = self._session
         if not session.is_open or not session.document.modified:
             return True
@@ -386,11 +461,14 @@ class ProjectController(QObject):
         box.setDefaultButton(buttons.Save)
         answer = box.exec()
         if answer == buttons.Save:
-            self.save(then)
+            self.end_jobs()
+            self.save(then, or_else)
+        elif answer != buttons.Discard:
+            or_else()
         return answer == buttons.Discard
 
-    def _with_saved_work(self, then: Callable[[], None]) -> None:
-        if self.may_drop(then):
+    def _with_saved_work(self, then: Callable[[], None], or_else: Callable[[], None] = lambda: None) -> None:
+        if self.may_drop(then, or_else):
             then()
 
     def _last_folder(self) -> Path:

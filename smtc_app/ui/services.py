@@ -10,15 +10,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from smtc_app.jobs.opened import Opened, SourceMissing
+from smtc_app.jobs.opened import FoundDataset, Opened, SourceMissing
 
 
 @dataclass(frozen=True)
 class Services:
     """Functions only. Tasks are `task(ctx, ...)` and run in a worker thread; the rest must return at once."""
 
-    open_task: Callable[..., Opened | SourceMissing]
+    open_task: Callable[..., Opened | SourceMissing | FoundDataset]
     """(ctx, path, demo, footage) -> Opened; `footage`: where the person says that a project's video is"""
+    find_dataset_task: Callable[..., FoundDataset]
+    """(ctx, path) -> FoundDataset"""
+    mark_done_task: Callable[..., None]
+    """(ctx, dataset folder, name, done)"""
+    remember_video_task: Callable[..., None]
+    """(ctx, dataset folder, name, order of the list)"""
+    make_dataset_probe: Callable[..., Any]
+    """(entries, project_of, deliver) -> looks into videos with its own thread"""
     save_task: Callable[..., tuple[Any, Callable[[], None] | None]]
     """(ctx, path, state, source, parameters, save_id) -> project info, what releases it if it was not held"""
     make_journal: Callable[[Opened, Callable[[str], None]], Any]

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from PySide6.QtCore import QSize, Qt, Signal, Slot
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
     QComboBox,
     QFrame,
@@ -101,9 +102,50 @@ class TransportBar(QWidget):
         self.speed_box.setCurrentIndex(SPEEDS.index(1.0))
         self.speed_box.currentIndexChanged.connect(self._on_speed_chosen)
         layout.addWidget(self.speed_box)
+        # What goes first where there is little room: all of it is told or done elsewhere, too.
+        self._dispensable = (
+            (self.length_label,),
+            (self.count_label,),
+            (self.range_label,),
+            (self.in_button, self.out_button, self.clear_button),
+        )
         Theme.current().changed.connect(self._on_theme_changed)
         self._on_theme_changed()
         self.set_frame_count(0, 25.0)
+
+    def minimumSizeHint(self) -> QSize:
+        """With everything left out that can be."""
+        left_out = {widget for group in self._dispensable for widget in group}
+        return QSize(self._width_without(left_out), HEIGHT_PX)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Leave out what there is no room for."""
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        left_out: set[QWidget] = set()
+        for group in self._dispensable:
+            if self._width_without(left_out) <= self.width():
+                break
+            left_out.update(group)
+        for group in self._dispensable:
+            for widget in group:
+                widget.setVisible(widget not in left_out)
+
+    def _width_without(self, left_out: set[QWidget]) -> int:
+        layout = self.layout()
+        margins = layout.contentsMargins()
+        width = margins.left() + margins.right()
+        for index in range(layout.count()):
+            item = layout.itemAt(index)
+            widget = item.widget()
+            if widget is None:
+                width += item.sizeHint().width()
+            elif widget not in left_out:
+                # A hidden widget's item has no size.
+                width += max(widget.minimumWidth(), widget.minimumSizeHint().width()) + layout.spacing()
+        return width
 
     def set_frame_count(
         self, count: int, fps: float, timestamp: Callable[[int], float] | None = None
@@ -125,6 +167,7 @@ class TransportBar(QWidget):
         self.length_label.setText(f"of {length}" if count else "")
         self.set_range(None)
         self._show_time()
+        self._fit()
 
     def set_current(self, index: int) -> None:
         """The frame that is shown."""
@@ -145,6 +188,7 @@ class TransportBar(QWidget):
         """Show the range (start, stop), half open, or that there is none."""
         self.range_label.setText("" if span is None else f"{span[0]} – {span[1] - 1}")
         self.clear_button.setEnabled(span is not None)
+        self._fit()
 
     @property
     def speed(self) -> float:

@@ -8,10 +8,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from smtc_app.core.dataset import Dataset, VideoEntry
 from smtc_app.core.document import Document, ProposalMask
 from smtc_app.core.errors import UserError
 from smtc_app.io.frame_cache import FrameCache
-from smtc_app.jobs.opened import Opened
+from smtc_app.jobs.opened import FoundDataset, Opened
 
 SIZE = 64, 48
 FRAMES = 12
@@ -82,6 +83,55 @@ def open_task(ctx, path, demo=False, footage=None):
     return Opened(source, Document(len(source), source.size), demo=demo)
 
 
+class DatasetFolder:
+    """Projects of a dataset under `path`; remembers what it is told."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.marks: list[tuple[str, bool]] = []
+        self.remembered: list[tuple[str | None, str]] = []
+
+    def project_of(self, entry):
+        return self.path / f"{entry.name}.smtc"
+
+    def to_open(self, entry):
+        return entry.path
+
+
+class DatasetProbe:
+    """Tells nothing by itself; tests call `deliver`."""
+
+    def __init__(self, entries, project_of, deliver) -> None:
+        self.deliver, self.closed = deliver, False
+        self.wanted: list[str] = []
+        self.refreshed: list[str] = []
+
+    def want(self, names) -> None:
+        self.wanted = list(names)
+
+    def refresh(self, name) -> None:
+        self.refreshed.append(name)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def find_dataset_task(ctx, path):
+    """Three clips, of which the second was open last."""
+    root = Path(path)
+    entries = tuple(VideoEntry(name, root / f"{name}.mp4") for name in ("first", "second", "third"))
+    state = SimpleNamespace(done=frozenset({"third"}), last="second", sort="name")
+    return FoundDataset(Dataset(root, "videos", entries), DatasetFolder(root / "smtc-projects"), state)
+
+
+def mark_done_task(ctx, folder, name, done):
+    folder.marks.append((name, done))
+
+
+def remember_video_task(ctx, folder, name, sort):
+    folder.remembered.append((name, sort))
+
+
 def propose_task(ctx, source, frames, *, max_objects=10, granularity=0.5, **_settings):
     ctx.progress(0, 1)
     masks = (square(4, 4), square(30, 20))[:max_objects]
@@ -145,6 +195,10 @@ def make_services(folder: Path, **changes):
 
     services = {
         "open_task": open_task,
+        "find_dataset_task": find_dataset_task,
+        "mark_done_task": mark_done_task,
+        "remember_video_task": remember_video_task,
+        "make_dataset_probe": DatasetProbe,
         "save_task": save_task,
         "make_journal": lambda opened, on_problem: Journal(),
         "list_recoveries_task": lambda ctx: [],
