@@ -13,16 +13,20 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Callable, Iterator, Mapping
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import closing
+from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .background import in_background
 from .confidence import joined, object_confidence
 from .errors import ModelError
+from .feature_cache import FeatureStore
+from .frame_features import FrameFeatures
 from .fusion import FrameFusion
 from .matching import match, vote
 from .memory import LabelMemory
@@ -33,11 +37,16 @@ from .soft_store import SoftLabels, SoftStore
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 # torch's own "nearest" takes a cell's corner; Pillow's, which the published protocol used, its centre.
 _GRID_MODES = {"nearest": "nearest-exact", "bilinear": "bilinear", "area": "area"}
 
 
 DIRECTIONS = ("forward", "backward", "both")
+
+AHEAD = 2
+"""Frames that reading and features, and again matching, may be ahead of what follows them."""
 
 
 class Frames(Protocol):
@@ -79,9 +88,8 @@ class Propagator:
         self._size: tuple[int, int] | None = None
         self._motion: dict[int, Tensor] = {}
         self._first: tuple[Tensor, Tensor] | None = None
-        stride = self._backbone.stride
-        self._enlarge = max(1, stride // (self.config.feature_stride or stride))
-        cells = max(1, stride // self._enlarge // 2)
+        self._features = FrameFeatures(model, self.config, self.device)
+        cells = max(1, self._backbone.stride // self._features.enlarge // 2)
         self._fusion = FrameFusion(self.config, self.device, cells=cells) if self.config.refine else None
 
     @property
@@ -90,10 +98,13 @@ class Propagator:
         return tuple(self._ids)
 
     @torch.inference_mode()
-    def add_keyframe(self, index: int, frame: np.ndarray, labels: np.ndarray) -> None:
+    def add_keyframe(
+        self, index: int, frame: np.ndarray, labels: np.ndarray, *, features: Tensor | None = None
+    ) -> None:
         """Labels that are true: they stay in the memory, and the next `step` follows on this frame.
 
-        frame: uint8 (H,W,3) RGB; labels: integer (H,W), 0 background. Raises ValueError if the sizes differ.
+        frame: uint8 (H,W,3) RGB; labels: integer (H,W), 0 background. features: of `FrameFeatures`; None:
+        they are computed. Raises ValueError if the sizes differ.
         """
         if labels.shape != frame.shape[:2]:
             raise ValueError(f"labels {labels.shape} do not fit a frame of {frame.shape[:2]}")
@@ -105,7 +116,7 @@ class Propagator:
         if self._first is not None and not self.config.pad_with_first:
             self._memory.forget_recent()  # what the keyframe corrects must not vote any longer
         self._ids += new
-        features = self._features(frame)
+        features = self._features(index, frame) if features is None else features
         grid = self._keyframe_labels(labels, tuple(features.shape[:2]))
         slot = self._memory.add_keyframe(index, features, grid, now=index)
         self._motion[slot] = features.new_zeros((2, *features.shape[:2]))
@@ -118,16 +129,17 @@ class Propagator:
             self._fusion.start(frame, labels, self.ids, features)
 
     @torch.inference_mode()
-    def step(self, index: int, frame: np.ndarray) -> SoftLabels:
+    def step(self, index: int, frame: np.ndarray, *, features: Tensor | None = None) -> SoftLabels:
         """Labels of the next frame, uint8 (H,W,3) RGB of the keyframes' size.
 
-        Raises ValueError before any keyframe and for another size.
+        features: of `FrameFeatures`; None: they are computed. Raises ValueError before any keyframe and for
+        another size.
         """
         if self._first is None:
             raise ValueError("add a keyframe before the first step")
         if frame.shape[:2] != self._size:
             raise ValueError(f"frame {index} is {frame.shape[:2]}, the keyframes are {self._size}")
-        features = self._features(frame)
+        features = self._features(index, frame) if features is None else features
         h, w = features.shape[:2]
         if self._fusion is not None:
             self._fusion.look(frame)
@@ -151,25 +163,6 @@ class Propagator:
         if self.config.refine:
             return refine_labels(maps, soft.ids, frame)
         return upsample_labels(maps, soft.ids, frame.shape[:2])
-
-    def _features(self, frame: np.ndarray) -> Tensor:
-        """(h,w,C), unit length."""
-        config = self.config
-        image = torch.from_numpy(np.ascontiguousarray(frame)).to(self.device)
-        image = image.permute(2, 0, 1)[None].float() / 255
-        size = self._input_size(*frame.shape[:2])
-        if size != frame.shape[:2]:
-            image = F.interpolate(image, size, mode="bilinear", antialias=True).clamp_(0, 1)
-        maps = getattr(self._backbone(image), config.features)
-        if self._enlarge > 1:
-            maps = F.interpolate(maps, scale_factor=self._enlarge, mode="bilinear", align_corners=False)
-        return F.normalize(maps[0].float(), dim=0).permute(1, 2, 0).contiguous()
-
-    def _input_size(self, height: int, width: int) -> tuple[int, int]:
-        config = self.config
-        scale = config.short_side_px / min(height, width) if config.short_side_px else 1.0
-        multiple = config.size_multiple_px or self._backbone.stride
-        return tuple(max(1, round(side * scale / multiple)) * multiple for side in (height, width))
 
     def _keyframe_labels(self, labels: np.ndarray, size: tuple[int, int]) -> Tensor:
         """(h,w,L) on the token grid."""
@@ -228,6 +221,8 @@ def propagate(
     device: torch.device | str = "auto",
     objects: set[int] | None = None,
     cancelled: Callable[[], bool] | None = None,
+    features: FeatureStore | None = None,
+    overlap: bool = True,
 ) -> Iterator[PropagatedFrame]:
     """Labels of every frame that keyframes reach, except the keyframes, in the order computed.
 
@@ -240,7 +235,9 @@ def propagate(
         span: first and one past the last frame to give; None: the whole video.
         device: "auto" takes the model's own; for another, the model must lie there.
         objects: ids to give labels for; None: all. The others still compete.
-        cancelled: asked before each frame; the generator ends when it says True.
+        cancelled: asked again and again, from several threads; the generator ends when it says True.
+        features: where features are kept: `cached_for` these frames and settings; None: nowhere.
+        overlap: read and describe the next frames, match, and refine at the same time, in three threads.
 
     Raises ModelError for labels that are empty, do not fit the frames, or lie outside the video, and for a
     wrong direction or span.
@@ -265,7 +262,10 @@ def propagate(
                 f"its frame {frames[index].shape[1::-1]}; give a mask of the frame's size."
             )
     chosen = _device_of(model) if device == "auto" else resolve_device(str(device))
-    run = _Run(model, frames, truth, config, chosen, objects, cancelled or (lambda: False))
+    described = FrameFeatures(model, config, chosen, store=features)
+    run = _Run(
+        model, frames, truth, config, chosen, objects, cancelled or (lambda: False), described, overlap
+    )
     if direction == "both":
         return run.both_ways(start, stop)
     return run.one_way(start, stop, backward=direction == "backward")
@@ -273,6 +273,16 @@ def propagate(
 
 def _device_of(model: nn.Module) -> torch.device:
     return next(itertools.chain(model.parameters(), model.buffers()), torch.zeros(0)).device
+
+
+class _Step(NamedTuple):
+    """A frame after matching: what is known of it, and the keyframe it follows."""
+
+    index: int
+    source: int
+    soft: SoftLabels
+    frame: np.ndarray
+    features: Tensor
 
 
 class _Run:
@@ -287,7 +297,11 @@ class _Run:
         device: torch.device,
         objects: set[int] | None,
         cancelled: Callable[[], bool],
+        features: FrameFeatures,
+        overlap: bool,
     ) -> None:
+        self._features = features
+        self._overlap = overlap
         self._frames = frames
         self._keyframes = keyframes
         self._config = config
@@ -298,8 +312,10 @@ class _Run:
     def one_way(self, start: int, stop: int, *, backward: bool) -> Iterator[PropagatedFrame]:
         """Frames of [start, stop) behind the first keyframe in that direction."""
         propagator = self._new()
-        for index, source, soft in self._walk(propagator, start, stop, backward=backward):
-            yield self._frame(propagator, soft, index, (source,))
+        walk = self._walk(propagator, start, stop, backward=backward)
+        with closing(self._ahead(walk, "matching")) as steps:
+            for step in steps:
+                yield self._frame(propagator, step, (step.source,))
 
     def both_ways(self, start: int, stop: int) -> Iterator[PropagatedFrame]:
         """Before the first keyframe backward, between two of them blended, after the last forward."""
@@ -307,33 +323,45 @@ class _Run:
         if start < keys[0]:
             yield from self.one_way(start, min(stop, keys[0]), backward=True)
         forward = self._new()
-        walk = self._walk(forward, max(start, keys[0]), stop, backward=False)
+        walk = self._there_and_back(forward, max(start, keys[0]), stop)
+        with closing(self._ahead(walk, "matching")) as steps:
+            for step, sources in steps:
+                yield self._frame(forward, step, sources)
+
+    def _there_and_back(
+        self, forward: Propagator, start: int, stop: int
+    ) -> Iterator[tuple[_Step, tuple[int, ...]]]:
+        """Steps of [start, stop) with the keyframes that they come from, blended where there are two."""
+        keys = sorted(self._keyframes)
         store, right = None, None
-        for index, left, soft in walk:
-            following = next((key for key in keys if key > index), None)
-            if following is None:
-                yield self._frame(forward, soft, index, (left,))
-                continue
-            if right != following:  # the first frame of a gap: come back through it from its far end
-                right = following
-                if store is not None:
-                    store.close()
-                store = self._remember_backward(max(index, start), right)
-                if store is None:
-                    return
-            other = store.pop(index)
-            other = other._replace(soft=other.soft.to(soft.soft.device))
-            blended = blend(soft, other, (index - left) / (right - left), forward.ids)
-            yield self._frame(forward, blended, index, (left, right))
-        if store is not None:
-            store.close()
+        try:
+            for step in self._walk(forward, start, stop, backward=False):
+                index, left = step.index, step.source
+                following = next((key for key in keys if key > index), None)
+                if following is None:
+                    yield step, (left,)
+                    continue
+                if right != following:  # the first frame of a gap: come back through it from its far end
+                    right = following
+                    if store is not None:
+                        store.close()
+                    store = self._remember_backward(max(index, start), right)
+                    if store is None:
+                        return
+                other = store.pop(index)
+                other = other._replace(soft=other.soft.to(step.soft.soft.device))
+                blended = blend(step.soft, other, (index - left) / (right - left), forward.ids)
+                yield step._replace(soft=blended), (left, right)
+        finally:
+            if store is not None:
+                store.close()
 
     def _remember_backward(self, first: int, keyframe: int) -> SoftStore | None:
         """Soft labels of [first, keyframe) coming from the keyframe; None when cancelled."""
         store = SoftStore()
         propagator = self._new()
-        for index, _source, soft in self._walk(propagator, first, keyframe, backward=True, last=keyframe):
-            store.put(index, soft)
+        for step in self._walk(propagator, first, keyframe, backward=True, last=keyframe):
+            store.put(step.index, step.soft)
         if self._cancelled():
             store.close()
             return None
@@ -341,8 +369,8 @@ class _Run:
 
     def _walk(
         self, propagator: Propagator, start: int, stop: int, *, backward: bool, last: int | None = None
-    ) -> Iterator[tuple[int, int, SoftLabels]]:
-        """(frame, keyframe that it follows, soft labels) of all frames of [start, stop) that can be reached.
+    ) -> Iterator[_Step]:
+        """All frames of [start, stop) that can be reached, in order.
 
         Earlier keyframes are learnt first, without walking from one to the next. last: the keyframe where a
         backward walk begins.
@@ -355,32 +383,44 @@ class _Run:
             known = [last]
         if not known:  # the first keyframe lies inside the span
             known = keys[:1]
-        for key in known[-self._config.max_keyframes :]:
-            propagator.add_keyframe(key, self._frames[key], self._keyframes[key])
         source = known[-1]
-        index = source + sign
-        while start <= index < stop or (index < start and not backward) or (index >= stop and backward):
+        order = [
+            *known[-self._config.max_keyframes :],
+            *range(source + sign, start - 1 if backward else stop, sign),
+        ]
+        with closing(self._ahead(self._described(order), "features")) as described:
+            for index, frame, features in described:
+                if index in self._keyframes:
+                    propagator.add_keyframe(index, frame, self._keyframes[index], features=features)
+                    source = index
+                    continue
+                soft = propagator.step(index, frame, features=features)
+                if start <= index < stop:
+                    yield _Step(index, source, soft, frame, features)
+
+    def _described(self, order: Iterable[int]) -> Iterator[tuple[int, np.ndarray, Tensor]]:
+        """(index, frame, features) of these frames; ends when cancelled."""
+        for index in order:
             if self._cancelled():
                 return
-            if index in self._keyframes:
-                propagator.add_keyframe(index, self._frames[index], self._keyframes[index])
-                source = index
-            else:
-                soft = propagator.step(index, self._frames[index])
-                if start <= index < stop:
-                    yield index, source, soft
-            index += sign
+            frame = self._frames[index]
+            if self._cancelled():
+                return
+            yield index, frame, self._features(index, frame)
 
-    def _frame(
-        self, propagator: Propagator, soft: SoftLabels, index: int, sources: tuple[int, ...]
-    ) -> PropagatedFrame:
-        labels = propagator.labels(soft, self._frames[index])
-        confidence = soft.confidence
+    def _ahead(self, items: Generator[T], name: str) -> Generator[T]:
+        if not self._overlap:
+            return items
+        return in_background(items, depth=AHEAD, name=f"propagation: {name}", cancelled=self._cancelled)
+
+    def _frame(self, propagator: Propagator, step: _Step, sources: tuple[int, ...]) -> PropagatedFrame:
+        labels = propagator.labels(step.soft, step.frame)
+        confidence = step.soft.confidence
         if self._objects is not None:
             labels[~np.isin(labels, sorted(self._objects))] = 0
             confidence = {i: c for i, c in confidence.items() if i in self._objects}
         labels.setflags(write=False)
-        return PropagatedFrame(index, labels, confidence, sources)
+        return PropagatedFrame(step.index, labels, confidence, sources)
 
 
 def blend(one: SoftLabels, other: SoftLabels, position: float, ids: tuple[int, ...]) -> SoftLabels:
