@@ -10,6 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from smtc_app.core.settings import Settings, load_settings, save_settings
 from smtc_app.io.dataset_probe import DatasetProbe
 from smtc_app.io.frame_cache import FrameCache
 from smtc_app.jobs import file_tasks, tasks, window_tasks
+from smtc_app.jobs.proposal_cache import ProposalCache
 from smtc_app.jobs.runner import JobRunner
 from smtc_app.ui.annotation_controller import AnnotationController
 from smtc_app.ui.autosave_controller import AutosaveController
@@ -38,6 +40,7 @@ from smtc_app.ui.presenter import Presenter
 from smtc_app.ui.project_controller import ProjectController
 from smtc_app.ui.propagation_controller import PropagationController
 from smtc_app.ui.proposal_controller import ProposalController
+from smtc_app.ui.proposal_presenter import ProposalPresenter
 from smtc_app.ui.services import Services
 from smtc_app.ui.session import Session
 from smtc_app.ui.theme import Theme
@@ -61,6 +64,7 @@ def make_services(settings: Settings) -> Services:
     def make_frame_cache(source: Any, **callbacks: Any) -> FrameCache:
         return FrameCache(source, limit_bytes=settings.frame_cache_bytes, **callbacks)
 
+    cache = ProposalCache()
     return Services(
         open_task=file_tasks.open_task,
         find_dataset_task=file_tasks.find_dataset_task,
@@ -73,7 +77,7 @@ def make_services(settings: Settings) -> Services:
         restore_task=file_tasks.restore_task,
         export_task=window_tasks.on_own_source(window_tasks.export_task),
         import_mask_task=window_tasks.import_mask_task,
-        propose_task=window_tasks.on_own_source(tasks.propose_task),
+        propose_task=window_tasks.on_own_source(partial(tasks.propose_task, cache=cache)),
         propagate_task=window_tasks.on_own_source(window_tasks.propagate_groups_task),
         split_task=window_tasks.on_own_source(tasks.split_task),
         preload_task=window_tasks.preload_task,
@@ -98,7 +102,9 @@ class Application(QObject):
         self.presenter = Presenter(self.session, self.frames, self.window, self)
         self.confidence = ConfidenceController(self.session, self.frames, self.window, self)
         self.annotation = AnnotationController(self.session, self)
-        self.proposals = ProposalController(self.session, self.models, services, parent=self)
+        self.proposals = ProposalController(self.window, self.session, self.models, services, parent=self)
+        self.proposal_presenter = ProposalPresenter(self.session, self.frames, self.window, self)
+        self.proposals.busy_changed.connect(self.proposal_presenter.set_busy)
         self.propagation = PropagationController(self.session, self.models, services, parent=self)
         self.autosave = AutosaveController(self.session, self.files, services, parent=self)
         self.autosave.enabled = settings.autosave
@@ -118,7 +124,13 @@ class Application(QObject):
             parent=self,
         )
         self.canvas_controller = CanvasController(
-            self.window, self.session, self.presenter, self.annotation, self.proposals, parent=self
+            self.window,
+            self.session,
+            self.presenter,
+            self.annotation,
+            self.proposals,
+            self.proposal_presenter,
+            parent=self,
         )
         self.objects = ObjectController(
             self.window, self.session, self.annotation, self.models, services, parent=self
@@ -175,6 +187,7 @@ class Application(QObject):
         self._closed = True
         self.dataset.close()
         self.frames.close()
+        self.proposal_presenter.close()
         self.workers_ended = all([self.files.close(), self.models.close()])
         self.autosave.stop(discard=discard)
         self.session.close()

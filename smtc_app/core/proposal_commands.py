@@ -24,7 +24,7 @@ class AcceptProposals(Command):
     overwrite  let them take pixels of other (unlocked) objects; else they only get the background
 
     Where accepted proposals overlap, the higher score gets the pixel. Locked frames other than `frame` are
-    passed over. Accepted proposals leave the list; the frames become keyframes.
+    passed over. Accepted proposals leave the list; the frames become keyframes, and are `frames` after `do`.
     """
 
     def __init__(
@@ -40,6 +40,7 @@ class AcceptProposals(Command):
         self._frame, self._ids = int(frame), None if ids is None else tuple(ids)
         self._into, self._linked, self._overwrite = dict(into or {}), linked, overwrite
         self.object_ids: dict[int, int] = {}
+        self.frames: tuple[int, ...] = ()
 
     def run(self, edit: Edit) -> None:
         document = edit.document
@@ -60,12 +61,14 @@ class AcceptProposals(Command):
             if proposal.track is not None:
                 tracks.setdefault(proposal.track, object_id)
         self._accept(edit, self._frame, {proposal: objects[proposal.id] for proposal in chosen})
+        frames = [self._frame]
         if self._linked:
             for frame in document.proposal_frames:
                 if frame != self._frame and not document.is_locked(frame):
                     there = [proposal for proposal in document.proposals(frame) if proposal.track in tracks]
                     self._accept(edit, frame, {proposal: tracks[proposal.track] for proposal in there})
-        self.object_ids = objects
+                    frames += [frame] if there else []
+        self.object_ids, self.frames = objects, tuple(sorted(frames))
 
     def _accept(self, edit: Edit, frame: int, objects: Mapping[ProposalMask, int]) -> None:
         if not objects:

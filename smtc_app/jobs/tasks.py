@@ -23,13 +23,17 @@ from smtc_app.jobs.context import Cancelled, TaskContext
 
 if TYPE_CHECKING:
     from smtc_app.core.annotation import ProposalMask
+    from smtc_app.core.mask_store import PackedMask
     from smtc_app.io.source import FrameSource
+    from smtc_app.jobs.proposal_cache import ProposalCache
     from smtc_model.propagation import PropagatedFrame
     from smtc_model.smtc import SMTC
 
 logger = logging.getLogger(__name__)
 
 MODELS_KEPT = 2
+EXPLAINED = 0.5
+"""A region of which labels cover this share is no new object."""
 _models: dict[tuple[str, str], SMTC] = {}
 _models_lock = threading.Lock()
 
@@ -144,35 +148,93 @@ def propose_task(
     max_objects: int = 10,
     granularity: float = 0.5,
     device: str = "auto",
+    cache: ProposalCache | None = None,
+    first: int | None = None,
+    first_track: int = 1,
+    labelled: Mapping[int, PackedMask] | None = None,
 ) -> tuple[dict[int, list[ProposalMask]], RunSummary]:
     """Propose objects on the given frames, linked over them: the same track is the same object.
+
+    The proposals of each frame are handed over with `ctx.partial` as (frame, proposals) as they come.
 
     Args:
         frames: frame indices.
         max_objects: most proposals on a frame.
         granularity: 0 (few, large) to 1 (many, small).
+        cache: where candidates are kept, and found again when only the settings have changed.
+        first: a frame that somebody looks at: if the cache knows it, its proposals are handed over before
+            all others, not yet linked.
+        first_track: the smallest track number to use.
+        labelled: labels of frames that have any; what is labelled already is not proposed again.
 
     Returns the proposals of each frame, best first, and the run's summary.
 
     Raises:
         UserError: a model that cannot be loaded, or a frame that cannot be read.
     """
-    from smtc_model.discovery import DiscoveryConfig, propose
+    from smtc_model.discovery import DiscoveryConfig, SlotCache
 
-    config = DiscoveryConfig(max_objects=max_objects, granularity=granularity)
+    labelled = labelled or {}
+    # As many more are looked for as may turn out to be labelled.
+    known = max((np.count_nonzero(np.bincount(m.labels().ravel())) for m in labelled.values()), default=0)
+    config = DiscoveryConfig(max_objects=max_objects + int(known), granularity=granularity)
+    order = sorted({int(frame) for frame in frames})
+
+    def converted(index: int, proposals: Sequence[Any], *, linked: bool = True) -> list[ProposalMask]:
+        masks = [_to_proposal_mask(p, first_track - 1 if linked else None) for p in proposals]
+        if index in labelled:
+            masks = unexplained(masks, labelled[index].labels())
+        return [renumbered(mask, number) for number, mask in enumerate(masks[:max_objects], 1)]
 
     def run(chosen: str) -> tuple[dict[int, list[ProposalMask]], SMTC]:
         loaded = _load(model, chosen)
-        found = propose(loaded, source, frames, config=config, device=chosen, progress=ctx.progress)
-        masks = {frame: [_to_proposal_mask(p) for p in proposals] for frame, proposals in found.items()}
-        return masks, loaded
+        if cache is not None:
+            slots = cache.use(source, loaded, config, chosen)
+        else:
+            slots = SlotCache(loaded, source, config=config, device=chosen, capacity=1)
+        found: dict[int, list[ProposalMask]] = {}
+        if first is not None and first in slots and len(order) > 1:
+            ctx.partial((first, converted(first, slots.propose(first, config), linked=False)))
+        ctx.progress(0, len(order), "looking for objects")
+        for index, proposals in slots.propose_linked(order, config):
+            found[index] = converted(index, proposals)
+            ctx.partial((index, found[index]))
+            ctx.progress(len(found), len(order), f"frame {index}")
+        return found, loaded
 
-    ctx.progress(0, len(frames), "loading the model")
+    ctx.progress(0, len(order), "loading the model")
     (proposals, loaded), used, fell_back = _falls_back_to_cpu(run, device)
     return proposals, RunSummary(_summary(loaded, used), len(proposals), fell_back)
 
 
-def _to_proposal_mask(proposal: Any) -> ProposalMask:
+def unexplained(proposals: Sequence[ProposalMask], labels: np.ndarray) -> list[ProposalMask]:
+    """Those proposals that labels (H,W) cover by less than `EXPLAINED`."""
+    return [
+        proposal
+        for proposal in proposals
+        if np.count_nonzero(labels[proposal.window][proposal.crop]) < EXPLAINED * proposal.area
+    ]
+
+
+def renumbered(proposal: ProposalMask, number: int) -> ProposalMask:
+    """The same proposal under another id."""
+    from smtc_app.core.annotation import ProposalMask
+
+    if proposal.id == number:
+        return proposal
+    return ProposalMask.from_packed(
+        proposal.frame,
+        number,
+        shape=proposal.shape,
+        box=proposal.box,
+        packed=proposal.packed,
+        score=proposal.score,
+        slot=proposal.slot,
+        track=proposal.track,
+    )
+
+
+def _to_proposal_mask(proposal: Any, track_offset: int | None = 0) -> ProposalMask:
     from smtc_app.core.annotation import ProposalMask
 
     return ProposalMask(
@@ -181,7 +243,7 @@ def _to_proposal_mask(proposal: Any) -> ProposalMask:
         mask=proposal.mask,
         score=float(proposal.score),
         slot=proposal.slot,
-        track=proposal.track,
+        track=None if track_offset is None else proposal.track + track_offset,
     )
 
 

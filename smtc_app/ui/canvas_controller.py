@@ -11,6 +11,7 @@ from smtc_app.ui.annotation_controller import AnnotationController
 from smtc_app.ui.main_window import MainWindow
 from smtc_app.ui.presenter import Presenter
 from smtc_app.ui.proposal_controller import ProposalController
+from smtc_app.ui.proposal_presenter import ProposalPresenter
 from smtc_app.ui.session import Session
 from smtc_app.ui.tools import TOOLS
 
@@ -28,12 +29,14 @@ class CanvasController(QObject):
         presenter: Presenter,
         annotation: AnnotationController,
         proposals: ProposalController,
+        proposal_presenter: ProposalPresenter,
         *,
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
         self._window, self._session, self._presenter = window, session, presenter
         self._annotation, self._proposals = annotation, proposals
+        self._proposal_presenter = proposal_presenter
         canvas, actions = window.canvas, window.actions_table
         canvas.stroke_finished.connect(self._on_stroke_finished)
         canvas.clicked.connect(self._on_clicked)
@@ -41,7 +44,6 @@ class CanvasController(QObject):
         canvas.brush_radius_changed.connect(self._on_brush_radius_changed)
         window.brush_slider.valueChanged.connect(canvas.set_brush_radius_px)
         window.opacity_slider.valueChanged.connect(self._on_opacity_moved)
-        window.proposal_panel.hovered.connect(self._on_proposal_hovered)
         for action_id, slot in (
             ("zoom_in", partial(canvas.zoom_by, ZOOM_STEP)),
             ("zoom_out", partial(canvas.zoom_by, 1 / ZOOM_STEP)),
@@ -84,25 +86,31 @@ class CanvasController(QObject):
         (x, y), modifiers = message
         x, y = int(x), int(y)
         shift = bool(modifiers & Qt.KeyboardModifier.ShiftModifier)
-        proposal = None if shift else self._presenter.proposal_at(x, y)
+        control = bool(modifiers & Qt.KeyboardModifier.ControlModifier)
+        proposal = None if shift else self._proposal_presenter.proposal_at(x, y)
         if proposal is None:
-            self._annotation.pick(x, y, extend=shift or bool(modifiers & Qt.KeyboardModifier.ControlModifier))
+            self._annotation.pick(x, y, extend=shift or control)
         elif modifiers & Qt.KeyboardModifier.AltModifier:
-            self._proposals.reject(proposal)
+            self._proposals.reject(proposal, linked=not control)
         else:
-            self._proposals.accept(proposal)
+            self._proposals.accept(proposal, linked=not control)
 
     @Slot(object)
     def _on_hovered(self, event: Any) -> None:
         labels = self._window.status_labels
         if event is None or not self._session.is_open:
             labels.set_cursor(None)
-        else:
-            labels.set_cursor((event.x, event.y), self._presenter.describe(event.label))
-
-    @Slot(object)
-    def _on_proposal_hovered(self, proposal_id: int | None) -> None:
-        self._window.canvas.set_selected_proposals(() if proposal_id is None else (proposal_id,))
+            self._proposal_presenter.hover(None)
+            return
+        picking = self._window.canvas.tool == "pick"
+        proposal = self._proposal_presenter.proposal_at(event.x, event.y) if picking else None
+        self._proposal_presenter.hover(proposal)
+        text = (
+            self._presenter.describe(event.label)
+            if proposal is None
+            else self._proposal_presenter.describe(proposal)
+        )
+        labels.set_cursor((event.x, event.y), text)
 
     @Slot(object)
     def _on_brush_radius_changed(self, radius_px: float) -> None:

@@ -25,6 +25,7 @@ _MOUSE = (
     ("Zoom at the cursor", "Wheel"),
     ("Pan", "Middle drag, Space + drag"),
     ("Accept / reject a proposal", "Click / Alt+click"),
+    ("… on this frame only", "Ctrl+click / Ctrl+Alt+click"),
     ("Select one / several objects", "Click / Shift+click"),
 )
 

@@ -67,12 +67,13 @@ class Tables(NamedTuple):
 
 @dataclass(frozen=True)
 class Proposal:
-    """A proposed object as it is drawn: `mask` bool (H, W), `colour` RGB."""
+    """A proposed object as it is drawn: `mask` bool (H, W), or its part inside `box`; `colour` RGB."""
 
     id: int
     mask: np.ndarray
     colour: tuple[int, int, int]
     accepted: bool = False
+    box: Box | None = None
 
 
 def label_tables(lut: np.ndarray, style: OverlayStyle, selected: Collection[int] = ()) -> Tables:
@@ -108,11 +109,13 @@ def proposal_map(proposals: Sequence[Proposal], shape: tuple[int, int]) -> np.nd
     numbers = np.zeros(shape, np.uint16)
     order = sorted(range(len(proposals)), key=lambda i: np.count_nonzero(proposals[i].mask), reverse=True)
     for i in order:
-        if proposals[i].mask.shape != shape:
+        x0, y0, x1, y1 = proposals[i].box or (0, 0, shape[1], shape[0])
+        there = numbers[y0:y1, x0:x1]
+        if proposals[i].mask.shape != there.shape:
             raise ValueError(
-                f"mask of proposal {proposals[i].id} must be {shape}, got {proposals[i].mask.shape}"
+                f"mask of proposal {proposals[i].id} must be {there.shape}, got {proposals[i].mask.shape}"
             )
-        numbers[proposals[i].mask] = i + 1
+        there[proposals[i].mask] = i + 1
     return numbers
 
 

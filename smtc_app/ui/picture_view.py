@@ -13,7 +13,7 @@ from PySide6.QtCore import QPointF, QRect, QRectF, Qt, Signal, Slot
 from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QResizeEvent, QWheelEvent
 from PySide6.QtWidgets import QWidget
 
-from smtc_app.core.annotation import Box, Colour
+from smtc_app.core.annotation import Box
 from smtc_app.ui import view_transform
 from smtc_app.ui.canvas_scene import CanvasScene
 from smtc_app.ui.overlay import Proposal
@@ -74,9 +74,9 @@ class PictureView(QWidget):
         """Highlight these objects."""
         self._scene.set_selected(ids)
 
-    def set_proposals(self, proposals: Sequence[tuple[int, np.ndarray, Colour, bool]]) -> None:
-        """Draw proposals: (id, mask bool (H, W), colour RGB, accepted) each; accepted: with a full line."""
-        self._scene.set_proposals([Proposal(i, mask, tuple(colour), on) for i, mask, colour, on in proposals])
+    def set_proposals(self, proposals: Sequence[Proposal]) -> None:
+        """Draw proposals; accepted ones with a full line."""
+        self._scene.set_proposals(proposals)
 
     def set_selected_proposals(self, ids: Sequence[int]) -> None:
         """Highlight these proposals."""

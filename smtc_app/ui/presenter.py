@@ -18,7 +18,6 @@ from smtc_app.ui.actions import ACTIONS
 from smtc_app.ui.frame_controller import FrameController
 from smtc_app.ui.main_window import MainWindow
 from smtc_app.ui.object_panel import ObjectRow
-from smtc_app.ui.proposal_panel import ProposalRow, make_thumbnail
 from smtc_app.ui.session import Session
 from smtc_app.ui.thumbnails import ThumbnailLoader
 from smtc_app.ui.timeline_model import LaneModel
@@ -47,23 +46,6 @@ ENABLED_ELSEWHERE = frozenset(
     {"undo", "redo", "close_dataset", "dataset_panel", "next_video", "previous_video", "video_done"}
 )
 """Actions that depend on more than whether a video is open."""
-PROPOSAL_COLOURS = (
-    (255, 196, 61),
-    (76, 201, 240),
-    (247, 37, 133),
-    (128, 237, 153),
-    (181, 123, 255),
-    (255, 128, 66),
-    (0, 187, 249),
-    (254, 228, 64),
-    (0, 245, 212),
-    (255, 153, 200),
-)
-
-
-def proposal_colour(proposal_id: int) -> tuple[int, int, int]:
-    """A light colour for a proposal, unlike the palette that objects have."""
-    return PROPOSAL_COLOURS[(proposal_id - 1) % len(PROPOSAL_COLOURS)]
 
 
 def object_rows(session: Session) -> list[ObjectRow]:
@@ -100,7 +82,6 @@ class Presenter(QObject):
         self._timer.setInterval(REFRESH_MS)
         self._timer.timeout.connect(self._refresh)
         self.busy = False
-        self.proposing = False
         self._thumbnails: ThumbnailLoader | None = None
         self._lanes: set[int] = set()
         """Objects whose lanes are out of date."""
@@ -128,7 +109,7 @@ class Presenter(QObject):
         self._thumbnails = ThumbnailLoader(source.reopen)
         window.timeline.set_thumbnail_provider(self._thumbnails)
         self._lanes.update(session.document.objects)
-        self.invalidate("objects", "lanes", "keyframes", "proposals")
+        self.invalidate("objects", "lanes", "keyframes")
         self._refresh()
         self._on_history_changed()
 
@@ -144,7 +125,6 @@ class Presenter(QObject):
         window.set_open(False)
         window.status_labels.clear()
         window.object_panel.set_rows(())
-        window.proposal_panel.set_rows(())
         window.set_title("", False)
         self.update_actions()
 
@@ -161,8 +141,7 @@ class Presenter(QObject):
         session.frame, session.pixels = message
         canvas.set_frame(session.pixels)
         canvas.set_labels(session.document.labels(session.frame))
-        self._show_proposals()
-        self.invalidate("objects", "proposals", "keyframes")
+        self.invalidate("objects", "keyframes")
 
     @Slot(object)
     def _on_document_changed(self, change: Change) -> None:
@@ -182,10 +161,8 @@ class Presenter(QObject):
             self.invalidate("objects", "lanes")
         elif change.kind == "proposals":
             if here:
-                self._show_proposals()
                 # At once: a person who waited for them may press Enter faster than the list is filled.
                 self.update_actions()
-            self.invalidate("proposals")
         elif change.kind in ("keyframes", "locked"):
             self.invalidate("keyframes")
 
@@ -219,11 +196,6 @@ class Presenter(QObject):
             lookup_table(session.document.objects.values(), hidden=session.hidden_ids())
         )
 
-    def _show_proposals(self) -> None:
-        session = self._session
-        proposals = session.document.proposals(session.frame)
-        self._window.canvas.set_proposals([(p.id, p.mask, proposal_colour(p.id), False) for p in proposals])
-
     @Slot(object)
     def _on_history_changed(self, _nothing: object = None) -> None:
         session, actions = self._session, self._window.actions_table
@@ -243,7 +215,7 @@ class Presenter(QObject):
     # What may wait for a moment
 
     def invalidate(self, *what: str) -> None:
-        """Bring `objects`, `lanes`, `keyframes`, `proposals` up to date soon."""
+        """Bring `objects`, `lanes`, `keyframes` up to date soon."""
         self._stale.update(what)
         if not self._timer.isActive():
             self._timer.start()
@@ -260,8 +232,6 @@ class Presenter(QObject):
             self._show_lanes()
         if "keyframes" in stale:
             self._show_keyframes()
-        if "proposals" in stale:
-            self.show_proposal_rows()
         self.update_actions()
 
     def _show_lanes(self) -> None:
@@ -284,29 +254,6 @@ class Presenter(QObject):
         timeline.set_keyframes(document.keyframes)
         timeline.set_locked(tuple(sorted(document.locked_frames)))
 
-    def show_proposal_rows(self) -> None:
-        """Fill the list of proposals of this frame."""
-        session, panel = self._session, self._window.proposal_panel
-        proposals = session.document.proposals(session.frame) if session.document is not None else ()
-        width, height = session.document.size if session.document is not None else (1, 1)
-        ratio = panel.devicePixelRatioF()
-        rows = [
-            ProposalRow(
-                p.id,
-                f"Proposal {p.id}",
-                p.score,
-                p.area / (width * height),
-                proposal_colour(p.id),
-                None
-                if session.pixels is None
-                else make_thumbnail(session.pixels, p.mask, proposal_colour(p.id), ratio=ratio),
-            )
-            for p in proposals
-        ]
-        if rows or panel.rows or self.proposing != getattr(self, "_shown_proposing", None):
-            panel.set_rows(rows, busy=self.proposing)
-        self._shown_proposing = self.proposing
-
     def update_actions(self) -> None:
         """Enable what can be done now, and give shared keys to whom they belong now."""
         session, actions = self._session, self._window.actions_table
@@ -317,6 +264,7 @@ class Presenter(QObject):
         document = session.document
         pending = document is not None and bool(document.proposals(session.frame))
         actions["accept_all"].setEnabled(pending)
+        actions["accept_here"].setEnabled(pending)
         actions["reject_all"].setEnabled(pending)
         actions["cancel"].setEnabled(self.busy)
         if self.busy:
@@ -326,12 +274,6 @@ class Presenter(QObject):
         actions["keyframe"].setChecked(document is not None and session.frame in document.keyframes)
         actions["lock_frame"].setChecked(document is not None and document.is_locked(session.frame))
         actions["solo"].setChecked(session.solo)
-
-    def proposal_at(self, x: int, y: int) -> int | None:
-        """The best proposal of this frame that covers a pixel."""
-        document = self._session.document
-        found = [p for p in document.proposals(self._session.frame) if p.mask[y, x]]
-        return max(found, key=lambda p: p.score).id if found else None
 
     def next_worst(self, frame: int) -> tuple[int, int, float] | None:
         """(frame, object, confidence) of the least sure propagated label, or of the next one after `frame`.

@@ -1,253 +1,99 @@
-"""The proposals of the frame: thumbnail, score, accept, reject; and how many and how fine they should be.
+"""The proposals: cards to accept and reject, those of this frame first; how many and how fine they should be.
 
 The panel knows rows, not the document. Nothing becomes an object before the person accepts it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from typing import NamedTuple
 
-import numpy as np
-from PySide6.QtCore import (
-    QAbstractItemModel,
-    QAbstractListModel,
-    QEvent,
-    QModelIndex,
-    QPoint,
-    QRect,
-    QSize,
-    Qt,
-    Signal,
-    Slot,
-)
-from PySide6.QtGui import QColor, QHelpEvent, QImage, QPainter, QPainterPath, QPixmap
+from PySide6.QtCore import QEvent, QPoint, Qt, Signal, Slot
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHBoxLayout,
     QLabel,
     QListView,
+    QMenu,
     QPushButton,
     QSlider,
     QSpinBox,
-    QStyle,
-    QStyledItemDelegate,
-    QStyleOptionViewItem,
-    QToolTip,
     QVBoxLayout,
     QWidget,
 )
 
+from smtc_app.core.command import counted
 from smtc_app.ui.actions import ActionTable
+from smtc_app.ui.panel_parts import make_panel, panel_header, set_up_cards, soft_note
+from smtc_app.ui.proposal_cards import ROW_ROLE, ProposalDelegate, ProposalModel, ProposalRow
 from smtc_app.ui.theme import MARGIN_PX, SPACING_PX, SPIN_TEXT_MARGINS_PX, Theme
 
-ROW_ROLE = Qt.ItemDataRole.UserRole
-THUMBNAIL_PX = (84, 52)
-CARD_HEIGHT_PX = 66
 GRANULARITY_STEPS = 20
 
 
-@dataclass(frozen=True)
-class ProposalRow:
-    """One proposal as the list shows it: `score` in [0,1], `coverage` = part of the frame, `colour` (r, g,
-    b)."""
+class Answer(NamedTuple):
+    """What a person says to one card.
 
+    what    "accept", "reject", or "visit": show the frame that it is on
+    id      of the proposal on `frame`, None: the frame that is looked at
+    linked  also its proposals on other frames
+    """
+
+    what: str
     id: int
-    title: str
-    score: float
-    coverage: float
-    colour: tuple[int, int, int]
-    thumbnail: QPixmap | None = None
-
-
-def make_thumbnail(
-    frame: np.ndarray, mask: np.ndarray, colour: tuple[int, int, int], *, ratio: float = 1.0
-) -> QPixmap:
-    """A crop of `frame` (H,W,3) around `mask` (H,W) bool, dimmed outside it, `THUMBNAIL_PX` points large."""
-    width, height = (round(side * ratio) for side in THUMBNAIL_PX)
-    ys, xs = np.nonzero(mask)
-    if len(xs) == 0:
-        result = QPixmap(width, height)
-        result.fill(Qt.GlobalColor.black)
-        result.setDevicePixelRatio(ratio)
-        return result
-    # The mask's box, half as large again for context, widened to the thumbnail's shape.
-    centre_x, centre_y = (xs.min() + xs.max() + 1) / 2, (ys.min() + ys.max() + 1) / 2
-    box_w = max(1.5 * (xs.max() + 1 - xs.min()), 1.5 * (ys.max() + 1 - ys.min()) * width / height, 16)
-    scale = box_w / width
-    grid_x = np.floor(centre_x + (np.arange(width) - width / 2 + 0.5) * scale).astype(int)
-    grid_y = np.floor(centre_y + (np.arange(height) - height / 2 + 0.5) * scale).astype(int)
-    inside_x = (grid_x >= 0) & (grid_x < mask.shape[1])
-    inside_y = (grid_y >= 0) & (grid_y < mask.shape[0])
-    valid = inside_y[:, None] & inside_x[None, :]
-    index = np.ix_(grid_y.clip(0, mask.shape[0] - 1), grid_x.clip(0, mask.shape[1] - 1))
-    crop = frame[index].astype(np.float32)
-    chosen = mask[index] & valid
-    crop[~chosen] *= 0.35
-    edge = chosen & ~(
-        np.roll(chosen, 1, 0) & np.roll(chosen, -1, 0) & np.roll(chosen, 1, 1) & np.roll(chosen, -1, 1)
-    )
-    crop[edge] = colour
-    crop[~valid] = 0
-    pixels = np.ascontiguousarray(crop.astype(np.uint8))
-    image = QImage(pixels.data, width, height, 3 * width, QImage.Format.Format_RGB888).copy()
-    image.setDevicePixelRatio(ratio)
-    return QPixmap.fromImage(image)
-
-
-class _Model(QAbstractListModel):
-    def __init__(self, parent: QWidget) -> None:
-        super().__init__(parent)
-        self.rows: list[ProposalRow] = []
-
-    def rowCount(self, parent: QModelIndex = QModelIndex()) -> int:  # noqa: B008 - Qt's signature
-        return 0 if parent.isValid() else len(self.rows)
-
-    def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> object:
-        row = self.rows[index.row()]
-        if role == ROW_ROLE:
-            return row
-        return row.title if role == Qt.ItemDataRole.DisplayRole else None
-
-    def set_rows(self, rows: Sequence[ProposalRow]) -> None:
-        self.beginResetModel()
-        self.rows = list(rows)
-        self.endResetModel()
-
-
-class _Delegate(QStyledItemDelegate):
-    def __init__(self, parent: QListView, clicked: Callable[[str, int], None]) -> None:
-        super().__init__(parent)
-        self._clicked = clicked
-
-    @staticmethod
-    def parts(rect: QRect) -> dict[str, QRect]:
-        """The places of a card: thumbnail, title, score, accept, reject."""
-        inner = rect.adjusted(MARGIN_PX, 7, -SPACING_PX, -7)
-        thumbnail = QRect(inner.x(), inner.y(), *THUMBNAIL_PX)
-        reject = QRect(inner.right() - 28, inner.center().y() - 14, 28, 28)
-        accept = reject.translated(-32, 0)
-        left = thumbnail.right() + 10
-        room = accept.left() - left - 6
-        return {
-            "thumbnail": thumbnail,
-            "title": QRect(left, inner.y() + 4, room, 20),
-            "score": QRect(left, inner.y() + 26, room, 20),
-            "accept": accept,
-            "reject": reject,
-        }
-
-    def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex) -> QSize:
-        return QSize(200, CARD_HEIGHT_PX)
-
-    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex) -> None:
-        row: ProposalRow = index.data(ROW_ROLE)
-        theme = Theme.current()
-        c = theme.colours
-        places = self.parts(option.rect)
-        hovered = bool(option.state & QStyle.StateFlag.State_MouseOver)
-        painter.save()
-        painter.setRenderHints(QPainter.RenderHint.Antialiasing | QPainter.RenderHint.SmoothPixmapTransform)
-        if hovered:
-            painter.fillRect(option.rect, QColor(c.hover))
-        clip = QPainterPath()
-        clip.addRoundedRect(places["thumbnail"], 4, 4)
-        painter.setClipPath(clip)
-        if row.thumbnail is not None:
-            painter.drawPixmap(places["thumbnail"], row.thumbnail)
-        else:
-            painter.fillRect(places["thumbnail"], QColor(c.field))
-        painter.setClipping(False)
-        left = Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft
-        swatch = QRect(places["title"].x(), places["title"].center().y() - 4, 9, 9)
-        painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(QColor(*row.colour))
-        painter.drawRoundedRect(swatch, 2, 2)
-        painter.setPen(QColor(c.text))
-        painter.drawText(places["title"].adjusted(15, 0, 0, 0), left, row.title)
-        score = places["score"]
-        track = QRect(score.x(), score.center().y() - 2, min(52, score.width()), 4)
-        painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(QColor(c.border))
-        painter.drawRoundedRect(track, 2, 2)
-        filled = QRect(track)
-        filled.setWidth(max(4, round(track.width() * min(1.0, max(0.0, row.score)))))
-        painter.setBrush(QColor(c.accent))
-        painter.drawRoundedRect(filled, 2, 2)
-        painter.setPen(QColor(c.text_soft))
-        painter.drawText(score.adjusted(track.width() + 8, 0, 0, 0), left, f"{row.score:.2f}")
-        ratio = painter.device().devicePixelRatioF()
-        cursor = option.widget.mapFromGlobal(option.widget.cursor().pos()) if hovered else QPoint(-1, -1)
-        for key, tint in (("accept", c.good), ("reject", c.error)):
-            hot = hovered and places[key].contains(cursor)
-            if hot:
-                painter.setPen(Qt.PenStyle.NoPen)
-                painter.setBrush(QColor(c.raised))
-                painter.drawRoundedRect(places[key], 6, 6)
-            icon = theme.pixmap(key, 18, tint if hovered else c.text_soft, ratio)
-            painter.drawPixmap(places[key].topLeft() + QPoint(5, 5), icon)
-        painter.restore()
-
-    def editorEvent(
-        self, event: QEvent, model: QAbstractItemModel, option: QStyleOptionViewItem, index: QModelIndex
-    ) -> bool:
-        if event.type() == QEvent.Type.MouseButtonRelease and event.button() == Qt.MouseButton.LeftButton:
-            position = event.position().toPoint()
-            rejected = self.parts(option.rect)["reject"].contains(position)
-            self._clicked("reject" if rejected else "accept", index.data(ROW_ROLE).id)
-            return True
-        if event.type() == QEvent.Type.MouseMove:
-            option.widget.viewport().update()
-        return super().editorEvent(event, model, option, index)
-
-    def helpEvent(
-        self, event: QHelpEvent, view: QAbstractItemView, option: QStyleOptionViewItem, index: QModelIndex
-    ) -> bool:
-        row: ProposalRow | None = index.data(ROW_ROLE)
-        if row is None:
-            return super().helpEvent(event, view, option, index)
-        if self.parts(option.rect)["reject"].contains(event.pos()):
-            text = "Reject this proposal"
-        else:
-            text = f"Click to make it an object · score {row.score:.2f} · {row.coverage:.1%} of the frame"
-        QToolTip.showText(event.globalPos(), text, view)
-        return True
+    frame: int | None
+    linked: bool
 
 
 class ProposalPanel(QWidget):
     """Settings of the proposals, the cards, accept all, reject all.
 
     Signals:
-        accepted, rejected: id of one proposal.
-        settings_changed: (most objects, granularity 0..1), when the person has stopped changing them.
-        hovered: id under the cursor or None.
+        answered: an `Answer`.
+        settings_changed: (most objects, granularity 0..1), at every move of the slider.
+        hovered: id under the cursor, of a proposal of this frame, or None.
     """
 
-    accepted = Signal(object)
-    rejected = Signal(object)
+    answered = Signal(object)
     settings_changed = Signal(object)
     hovered = Signal(object)
 
     def __init__(self, actions: ActionTable, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setObjectName("panel")
-        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        make_panel(self)
         self._actions = actions
-        self._empty_text = ""
-        title = QLabel("Proposals")
-        title.setObjectName("panelTitle")
-        self._count = QLabel()
-        self._count.setObjectName("soft")
-        self.propose_button = QPushButton("Propose")
-        self.propose_button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.propose_button.clicked.connect(actions["propose"].trigger)
-        header = QHBoxLayout()
-        header.setContentsMargins(MARGIN_PX, SPACING_PX, SPACING_PX + 2, 4)
-        header.addWidget(title)
-        header.addSpacing(4)
-        header.addWidget(self._count)
-        header.addStretch()
-        header.addWidget(self.propose_button)
+        header, self._count = panel_header("Proposals")
+        self.propose_button, self.clip_button = QPushButton("Propose"), QPushButton("Clip")
+        for button, action_id in ((self.propose_button, "propose"), (self.clip_button, "propose_clip")):
+            button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+            button.clicked.connect(actions[action_id].trigger)
+            header.addSpacing(4)
+            header.addWidget(button)
+        self.view = QListView()
+        self._model = ProposalModel(self.view)
+        self.view.setModel(self._model)
+        self._delegate = ProposalDelegate(self.view, self._on_card_clicked)
+        set_up_cards(self.view, self._delegate)
+        self.view.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
+        self.view.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.view.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        self.view.customContextMenuRequested.connect(self._on_context_menu)
+        self.view.entered.connect(self._on_entered)
+        self.view.viewport().installEventFilter(self)
+        self._note = soft_note()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addLayout(header)
+        layout.addLayout(self._make_settings())
+        layout.addWidget(self._note, 1)
+        layout.addWidget(self.view, 1)
+        layout.addWidget(self._make_footer())
+        Theme.current().changed.connect(self._on_theme_changed)
+        self._on_theme_changed()
+        self.set_rows(())
+
+    def _make_settings(self) -> QHBoxLayout:
         self.most = QSpinBox()
         self.most.setRange(1, 64)
         self.most.setValue(10)
@@ -257,62 +103,39 @@ class ProposalPanel(QWidget):
         self.granularity = QSlider(Qt.Orientation.Horizontal)
         self.granularity.setRange(0, GRANULARITY_STEPS)
         self.granularity.setValue(GRANULARITY_STEPS // 2)
-        self.granularity.setToolTip("Granularity: few and large to many and small")
+        self.granularity.setToolTip(
+            "Granularity: few and large to many and small; proposals follow while you move it"
+        )
         self.granularity.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
-        settings = QHBoxLayout()
-        settings.setContentsMargins(MARGIN_PX, 0, SPACING_PX + 2, SPACING_PX)
-        settings.setSpacing(SPACING_PX)
+        row = QHBoxLayout()
+        row.setContentsMargins(MARGIN_PX, 0, SPACING_PX + 2, SPACING_PX)
+        row.setSpacing(SPACING_PX)
         fewer, more, most = QLabel("Coarse"), QLabel("Fine"), QLabel("Max")
         for label in (fewer, more, most):
             label.setObjectName("soft")
-        settings.addWidget(fewer)
-        settings.addWidget(self.granularity, 1)
-        settings.addWidget(more)
-        settings.addSpacing(SPACING_PX)
-        settings.addWidget(most)
-        settings.addWidget(self.most)
+        row.addWidget(fewer)
+        row.addWidget(self.granularity, 1)
+        row.addWidget(more)
+        row.addSpacing(SPACING_PX)
+        row.addWidget(most)
+        row.addWidget(self.most)
         self.granularity.valueChanged.connect(self._on_settings_changed)
         self.most.valueChanged.connect(self._on_settings_changed)
-        self.view = QListView()
-        self._model = _Model(self.view)
-        self.view.setModel(self._model)
-        self._delegate = _Delegate(self.view, self._on_card_clicked)
-        self.view.setItemDelegate(self._delegate)
-        self.view.setMouseTracking(True)
-        self.view.setUniformItemSizes(True)
-        self.view.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
-        self.view.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.view.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
-        self.view.entered.connect(self._on_entered)
-        self.view.viewport().installEventFilter(self)
-        self._note = QLabel()
-        self._note.setObjectName("soft")
-        self._note.setWordWrap(True)
-        self._note.setAlignment(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
-        self._note.setContentsMargins(MARGIN_PX, 4, MARGIN_PX, SPACING_PX)
-        self.accept_button = QPushButton()
+        return row
+
+    def _make_footer(self) -> QWidget:
+        self.accept_button, self.reject_button = QPushButton(), QPushButton()
         self.accept_button.setProperty("primary", True)
-        self.reject_button = QPushButton()
         for button, action_id in ((self.accept_button, "accept_all"), (self.reject_button, "reject_all")):
             button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-            button.clicked.connect(actions[action_id].trigger)
+            button.clicked.connect(self._actions[action_id].trigger)
         self._footer = QWidget()
-        footer = QHBoxLayout(self._footer)
-        footer.setContentsMargins(MARGIN_PX, SPACING_PX, SPACING_PX + 2, SPACING_PX + 2)
-        footer.setSpacing(SPACING_PX)
-        footer.addWidget(self.accept_button, 1)
-        footer.addWidget(self.reject_button)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(0)
-        layout.addLayout(header)
-        layout.addLayout(settings)
-        layout.addWidget(self._note, 1)
-        layout.addWidget(self.view, 1)
-        layout.addWidget(self._footer)
-        Theme.current().changed.connect(self._on_theme_changed)
-        self._on_theme_changed()
-        self.set_rows(())
+        row = QHBoxLayout(self._footer)
+        row.setContentsMargins(MARGIN_PX, SPACING_PX, SPACING_PX + 2, SPACING_PX + 2)
+        row.setSpacing(SPACING_PX)
+        row.addWidget(self.accept_button, 1)
+        row.addWidget(self.reject_button)
+        return self._footer
 
     @property
     def rows(self) -> tuple[ProposalRow, ...]:
@@ -331,21 +154,43 @@ class ProposalPanel(QWidget):
     def set_rows(self, rows: Sequence[ProposalRow], *, busy: bool = False) -> None:
         """Show these proposals, or say how to get some, or that they are being computed."""
         self._model.set_rows(rows)
+        here = [row for row in rows if row.frame is None]
         self._count.setText(str(len(rows)) if rows else "")
-        key = self._actions.key_text("propose")
-        howto = f"{key} proposes objects on this frame. Nothing becomes an object before you accept it."
-        self._note.setText("Looking for objects on this frame…" if busy else howto)
+        propose, clip = self._actions.key_text("propose"), self._actions.key_text("propose_clip")
+        howto = (
+            f"{propose} proposes objects on this frame, {clip} over the clip. "
+            "Nothing becomes an object before you accept it."
+        )
+        self._note.setText("Looking for objects…" if busy else howto)
         self._note.setVisible(not rows)
         self.view.setVisible(bool(rows))
-        self._footer.setVisible(bool(rows))
+        self._footer.setVisible(bool(here))
         accept = self._actions.key_text("accept_all").replace("Return", "Enter")
-        count = "1 object" if len(rows) == 1 else f"all {len(rows)}"
+        count = "1 object" if len(here) == 1 else f"all {len(here)}"
         self.accept_button.setText(f"Accept {count}  ({accept})")
+        linked = max((row.frames for row in here), default=1)
+        only = self._actions.key_text("accept_here").replace("Return", "Enter")
+        self.accept_button.setToolTip(
+            f"Make objects of the proposals of this frame, on all frames that propose them\n{only}: on this "
+            "frame only"
+            if linked > 1
+            else "Make objects of the proposals of this frame"
+        )
         self.reject_button.setText(f"Reject  ({self._actions.key_text('reject_all') or 'Esc'})")
 
-    def card_centre(self, proposal_id: int, part: str = "accept") -> QPoint:
+    def highlight(self, proposal_id: int | None) -> None:
+        """Light up the card of a proposal of this frame, as the cursor goes over it on the canvas."""
+        if proposal_id == self._delegate.highlighted:
+            return
+        self._delegate.highlighted = proposal_id
+        for position, row in enumerate(self._model.rows):
+            if row.frame is None and row.id == proposal_id:
+                self.view.scrollTo(self._model.index(position))
+        self.view.viewport().update()
+
+    def card_centre(self, proposal_id: int, part: str = "accept", *, frame: int | None = None) -> QPoint:
         """Where a part of a card is in the view's viewport."""
-        position = [row.id for row in self._model.rows].index(proposal_id)
+        position = [(row.id, row.frame) for row in self._model.rows].index((proposal_id, frame))
         return self._delegate.parts(self.view.visualRect(self._model.index(position)))[part].center()
 
     def eventFilter(self, watched: object, event: QEvent) -> bool:
@@ -354,17 +199,40 @@ class ProposalPanel(QWidget):
             self.hovered.emit(None)
         return super().eventFilter(watched, event)
 
-    def _on_card_clicked(self, part: str, proposal_id: int) -> None:
-        (self.rejected if part == "reject" else self.accepted).emit(proposal_id)
+    def _on_card_clicked(self, part: str, row: ProposalRow, modifiers: Qt.KeyboardModifier) -> None:
+        linked = not modifiers & Qt.KeyboardModifier.ControlModifier
+        self.answered.emit(Answer(part, row.id, row.frame, linked))
 
     @Slot(object)
-    def _on_entered(self, index: QModelIndex) -> None:
-        self.hovered.emit(index.data(ROW_ROLE).id)
+    def _on_context_menu(self, position: QPoint) -> None:
+        index = self.view.indexAt(position)
+        if not index.isValid():
+            return
+        row: ProposalRow = index.data(ROW_ROLE)
+        everywhere = f" on {counted(row.frames, 'Frame').title()}" if row.frames > 1 else ""
+        entries = [("visit", f"Show Frame {row.frame}", True)] if row.frame is not None else []
+        for what, verb in (("accept", "Accept"), ("reject", "Reject")):
+            entries.append((what, f"{verb}{everywhere}", True))
+            if row.frames > 1:
+                which = "This Frame" if row.frame is None else f"Frame {row.frame}"
+                entries.append((what, f"{verb} Only on {which}", False))
+        menu = QMenu(self)
+        answers = {
+            menu.addAction(text): Answer(what, row.id, row.frame, linked) for what, text, linked in entries
+        }
+        chosen = menu.exec(self.view.viewport().mapToGlobal(position))
+        menu.deleteLater()
+        if chosen is not None:
+            self.answered.emit(answers[chosen])
+
+    @Slot(object)
+    def _on_entered(self, index: object) -> None:
+        row: ProposalRow = index.data(ROW_ROLE)
+        self.hovered.emit(row.id if row.frame is None else None)
 
     @Slot(int)
     def _on_settings_changed(self, _value: int) -> None:
-        if not self.granularity.isSliderDown():
-            self.settings_changed.emit(self.settings)
+        self.settings_changed.emit(self.settings)
 
     @Slot(object)
     def _on_theme_changed(self, _colours: object = None) -> None:

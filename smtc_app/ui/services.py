@@ -40,6 +40,7 @@ class Services:
     import_mask_task: Callable[..., tuple[Any, Sequence[str]]]
     """(ctx, path, (width, height)) -> labels, notes"""
     propose_task: Callable[..., Any]
+    """(ctx, source, frames, settings...) -> ({frame: proposals}, summary); hands over (frame, proposals)"""
     propagate_task: Callable[..., Any]
     split_task: Callable[..., Any]
     preload_task: Callable[..., Any]

@@ -87,9 +87,6 @@ class WindowController(QObject):
             "range_in": partial(self.set_range, "in"),
             "range_out": partial(self.set_range, "out"),
             "range_clear": partial(self.set_range, "clear"),
-            "propose": self._propose,
-            "accept_all": self._proposals.accept_all,
-            "reject_all": self._proposals.reject_all,
             "propagate_forward": partial(self._propagation.propagate, "forward"),
             "propagate_backward": partial(self._propagation.propagate, "backward"),
             "propagate_both": partial(self._propagation.propagate, "both"),
@@ -119,9 +116,6 @@ class WindowController(QObject):
         window.transport.frame_requested.connect(self._frames.go_to)
         window.transport.speed_changed.connect(self._frames.set_speed)
         window.transport.range_requested.connect(self.set_range)
-        window.proposal_panel.accepted.connect(self._proposals.accept)
-        window.proposal_panel.rejected.connect(self._proposals.reject)
-        window.proposal_panel.settings_changed.connect(self._on_proposal_settings_changed)
         window.job_bar.cancel_requested.connect(self._on_cancel_requested)
         window.empty_state.open_requested.connect(self._on_open_requested)
         window.empty_state.open_folder_requested.connect(self._on_open_folder_requested)
@@ -140,7 +134,7 @@ class WindowController(QObject):
         self._project.warned.connect(self._on_warned)
         self._propagation.model_used.connect(self._on_model_used)
         self._proposals.model_used.connect(self._on_model_used)
-        self._proposals.busy_changed.connect(self._on_proposing_changed)
+        self._proposals.frame_wanted.connect(self._frames.go_to)
         self._frames.playing_changed.connect(self._on_playing_changed)
         self._session.opened.connect(self._on_opened)
         for runner in self._runners:
@@ -226,9 +220,6 @@ class WindowController(QObject):
         self._session.select((object_id,))
         self._on_told(f"Frame {frame}: '{name}' is the least sure here, confidence {confidence:.0%}.")
 
-    def _propose(self) -> None:
-        self._proposals.propose(*self._window.proposal_panel.settings)
-
     def _cancel(self) -> None:
         for runner in self._runners:
             runner.cancel_all()
@@ -250,7 +241,6 @@ class WindowController(QObject):
     def _show_shortcuts(self) -> None:
         ShortcutsDialog(self._window.actions_table, parent=self._window).exec()
         self._presenter.update_actions()
-        self._presenter.show_proposal_rows()
 
     def _show_about(self) -> None:
         from smtc_app import __version__
@@ -273,11 +263,6 @@ class WindowController(QObject):
     def _on_range_changed(self, span: tuple[int, int] | None) -> None:
         self._window.transport.set_range(span)
         self._propagation.range = span
-
-    @Slot(object)
-    def _on_proposal_settings_changed(self, settings: tuple[int, float]) -> None:
-        if self._proposals.pending or self._proposals.busy:
-            self._proposals.propose(*settings)
 
     @Slot(object)
     def _on_cancel_requested(self, job: Job) -> None:
@@ -342,11 +327,6 @@ class WindowController(QObject):
         self._window.device_label.set_text(
             f"{device} · {name}{kind}", f"Model {model.name}{kind} on {model.device}\n{model.hash[:12]}"
         )
-
-    @Slot(object)
-    def _on_proposing_changed(self, busy: bool) -> None:
-        self._presenter.proposing = busy
-        self._presenter.show_proposal_rows()
 
     @Slot(object)
     def _on_playing_changed(self, playing: bool) -> None:

@@ -5,9 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from smtc_app.core.commands import AddObject, SetLabels
+from smtc_app.core.document import Document
 from smtc_app.core.errors import UserError
+from smtc_app.core.undo import UndoStack
 from smtc_app.jobs import tasks
 from smtc_app.jobs.context import Cancelled
+from smtc_app.jobs.proposal_cache import ProposalCache
 
 HEIGHT, WIDTH, FRAMES = 96, 128, 6
 MODEL = "colour-texture"
@@ -87,6 +91,61 @@ def test_bad_input_becomes_one_sentence(video, change, sentence):
     settings = {"keyframes": {0: _square(0)}, "model": MODEL, "device": "cpu", **change}
     with pytest.raises(UserError, match=sentence):
         tasks.propagate_task(RecordingContext(), video, settings.pop("keyframes"), **settings)
+
+
+class Footage(list):
+    """Frames with what a source says of itself."""
+
+    path, size = "made-up", (WIDTH, HEIGHT)
+    decoded = 0
+
+    def __getitem__(self, index):
+        self.decoded += 1
+        return super().__getitem__(index)
+
+
+def test_proposals_come_frame_by_frame_and_are_linked(video):
+    ctx = RecordingContext()
+    found, summary = tasks.propose_task(ctx, video, [4, 0], model=MODEL, device="cpu", first_track=11)
+    assert [index for index, _ in ctx.partials] == [0, 4]
+    assert ctx.partials == list(found.items())
+    assert summary.frames == 2
+    hits = {}
+    for index, proposals in found.items():
+        assert [p.id for p in proposals] == list(range(1, len(proposals) + 1))
+        best = max(proposals, key=lambda p: (p.mask & (_square(index) > 0)).sum() / p.area)
+        hits[index] = best.track
+    assert hits[0] == hits[4] >= 11
+
+
+def test_other_settings_need_no_frame_again_and_the_frame_in_sight_comes_first(video):
+    cache, footage = ProposalCache(), Footage(video)
+    settings = {"model": MODEL, "device": "cpu", "cache": cache, "first": 3}
+    ctx = RecordingContext()
+    coarse, _ = tasks.propose_task(ctx, footage, [0, 3], granularity=0.0, **settings)
+    assert [index for index, _ in ctx.partials] == [0, 3], "nothing is known yet"
+    again, ctx = Footage(video), RecordingContext()
+    fine, _ = tasks.propose_task(ctx, again, [0, 3], granularity=1.0, **settings)
+    assert [index for index, _ in ctx.partials] == [3, 0, 3]
+    assert again.decoded == 0
+    assert sum(map(len, fine.values())) >= sum(map(len, coarse.values()))
+    cache.clear()
+    tasks.propose_task(RecordingContext(), again, [0], **settings)
+    assert again.decoded > 0
+
+
+def test_what_is_labelled_is_not_proposed_again(video):
+    document = Document(FRAMES, (WIDTH, HEIGHT))
+    stack = UndoStack(document)
+    stack.push(AddObject(object_id=3))
+    stack.push(SetLabels(0, _square(0)))
+    free, _ = tasks.propose_task(RecordingContext(), video, [0], model=MODEL, device="cpu")
+    left, _ = tasks.propose_task(
+        RecordingContext(), video, [0], model=MODEL, device="cpu", labelled={0: document.packed(0)}
+    )
+    assert any((p.mask & (_square(0) > 0)).sum() > 0.5 * p.area for p in free[0])
+    assert not any((p.mask & (_square(0) > 0)).sum() > 0.5 * p.area for p in left[0])
+    assert [p.id for p in left[0]] == list(range(1, len(left[0]) + 1))
 
 
 def test_a_gpu_without_enough_memory_leaves_the_work_to_the_cpu(monkeypatch):

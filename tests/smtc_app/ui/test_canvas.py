@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QApplication
 
 from smtc_app.core import mask_ops
 from smtc_app.ui.canvas import Canvas
+from smtc_app.ui.overlay import Proposal
 from smtc_app.ui.tools import HoverEvent
 
 LEFT, MIDDLE, RIGHT = Qt.MouseButton.LeftButton, Qt.MouseButton.MiddleButton, Qt.MouseButton.RightButton
@@ -360,7 +361,7 @@ def test_proposals_are_drawn_and_go_with_a_frame_of_another_size(canvas):
     mask = np.zeros((SIZE[1], SIZE[0]), bool)
     mask[5:15, 5:25] = True
     before = colour_at(canvas, 15.5, 10.5)
-    canvas.set_proposals([(1, mask, (0, 0, 255), False)])
+    canvas.set_proposals([Proposal(1, mask, (0, 0, 255))])
     faint = colour_at(canvas, 15.5, 10.5)
     canvas.set_selected_proposals((1,))
     assert before[2] < faint[2] < colour_at(canvas, 15.5, 10.5)[2]

@@ -9,43 +9,12 @@ import pytest
 from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDropEvent
 from PySide6.QtWidgets import QMessageBox
-from window_fakes import FRAMES, SIZE, square
+from window_fakes import FRAMES, SIZE
+from window_hands import canvas_point, drag, paint_object, press, show_frame, wait_for_jobs
 
 from smtc_app.core.document import FrameStatus
 from smtc_app.core.errors import UserError
 from smtc_app.jobs.opened import Opened, SourceMissing
-
-
-def canvas_point(parts, x, y):
-    return parts.window.canvas.widget_position(x + 0.5, y + 0.5).toPoint()
-
-
-def press(qtbot, parts, key, modifier=Qt.KeyboardModifier.NoModifier):
-    qtbot.keyClick(parts.window.canvas, key, modifier)
-
-
-def drag(qtbot, parts, points):
-    canvas = parts.window.canvas
-    places = [canvas_point(parts, *point) for point in points]
-    qtbot.mousePress(canvas, Qt.MouseButton.LeftButton, pos=places[0])
-    for place in places[1:]:
-        qtbot.mouseMove(canvas, place)
-    qtbot.mouseRelease(canvas, Qt.MouseButton.LeftButton, pos=places[-1])
-
-
-def show_frame(qtbot, parts, index):
-    parts.frames.go_to(index)
-    qtbot.waitUntil(lambda: parts.session.frame == index and parts.session.pixels is not None)
-
-
-def paint_object(qtbot, parts, x=20, y=20):
-    press(qtbot, parts, Qt.Key.Key_N)
-    drag(qtbot, parts, [(x, y), (x + 4, y)])
-    return max(parts.session.document.objects)
-
-
-def wait_for_jobs(qtbot, parts):
-    qtbot.waitUntil(lambda: not parts.models.jobs and not parts.files.jobs)
 
 
 def test_an_empty_window_offers_ways_in_and_hides_what_cannot_be_used(make_application):
@@ -167,53 +136,6 @@ def test_polygon_and_fill_give_their_region_to_the_object(application, qtbot):
     press(qtbot, application, Qt.Key.Key_G)
     qtbot.mouseClick(canvas, Qt.MouseButton.LeftButton, pos=canvas_point(application, 45, 40))
     assert application.session.document.labels(0)[40, 40] == 1
-
-
-def test_proposals_wait_until_enter_accepts_them(application, qtbot):
-    press(qtbot, application, Qt.Key.Key_S)
-    panel = application.window.proposal_panel
-    qtbot.waitUntil(lambda: len(panel.rows) == 2)
-    document = application.session.document
-    assert not document.objects
-    assert not document.has_labels(0)
-    press(qtbot, application, Qt.Key.Key_Return)
-    assert list(document.objects) == [1, 2]
-    assert np.array_equal(document.labels(0) == 1, square(4, 4))
-    assert document.proposals(0) == ()
-
-
-def test_a_click_accepts_one_proposal_alt_click_rejects_one(application, qtbot):
-    press(qtbot, application, Qt.Key.Key_S)
-    document, canvas = application.session.document, application.window.canvas
-    qtbot.waitUntil(lambda: len(document.proposals(0)) == 2)
-    qtbot.mouseClick(canvas, Qt.MouseButton.LeftButton, pos=canvas_point(application, 35, 25))
-    assert list(document.objects) == [1]
-    assert document.labels(0)[25, 35] == 1
-    alt = Qt.KeyboardModifier.AltModifier
-    qtbot.mouseClick(canvas, Qt.MouseButton.LeftButton, alt, canvas_point(application, 8, 8))
-    assert document.proposals(0) == ()
-    assert list(document.objects) == [1]
-
-
-def test_escape_rejects_the_proposals(application, qtbot):
-    press(qtbot, application, Qt.Key.Key_S)
-    document = application.session.document
-    qtbot.waitUntil(lambda: len(document.proposals(0)) == 2)
-    wait_for_jobs(qtbot, application)
-    press(qtbot, application, Qt.Key.Key_Escape)
-    assert document.proposals(0) == ()
-    assert not document.objects
-
-
-def test_cards_accept_and_reject(application, qtbot):
-    press(qtbot, application, Qt.Key.Key_S)
-    panel, document = application.window.proposal_panel, application.session.document
-    qtbot.waitUntil(lambda: len(panel.rows) == 2)
-    qtbot.mouseClick(panel.view.viewport(), Qt.MouseButton.LeftButton, pos=panel.card_centre(1, "reject"))
-    assert [p.id for p in document.proposals(0)] == [2]
-    qtbot.waitUntil(lambda: len(panel.rows) == 1)
-    qtbot.mouseClick(panel.view.viewport(), Qt.MouseButton.LeftButton, pos=panel.card_centre(2, "accept"))
-    assert np.array_equal(document.labels(0) == 1, square(30, 20))
 
 
 def test_propagation_fills_the_video_frame_by_frame_and_is_one_undo_step(application, qtbot):

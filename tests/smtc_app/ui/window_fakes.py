@@ -132,12 +132,17 @@ def remember_video_task(ctx, folder, name, sort):
     folder.remembered.append((name, sort))
 
 
-def propose_task(ctx, source, frames, *, max_objects=10, granularity=0.5, **_settings):
+def propose_task(ctx, source, frames, *, max_objects=10, granularity=0.5, first_track=1, **_settings):
+    """Two squares on every frame, the first one less than half as large at granularity 1."""
     ctx.progress(0, 1)
-    masks = (square(4, 4), square(30, 20))[:max_objects]
-    found = {
-        f: [ProposalMask(f, i + 1, mask=m, score=0.9 - i / 4) for i, m in enumerate(masks)] for f in frames
-    }
+    masks = (square(4, 4, 12 if granularity < 1 else 8), square(30, 20))[:max_objects]
+    found = {}
+    for f in frames:
+        found[f] = [
+            ProposalMask(f, i + 1, mask=m, score=0.9 - i / 4, track=first_track + i)
+            for i, m in enumerate(masks)
+        ]
+        ctx.partial((f, found[f]))
     return found, SUMMARY
 
 

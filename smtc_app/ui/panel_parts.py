@@ -1,0 +1,47 @@
+"""What the panels beside the canvas have in common: a title with a count, and a list of cards."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QListView, QStyledItemDelegate, QWidget
+
+from smtc_app.ui.theme import MARGIN_PX, SPACING_PX
+
+
+def make_panel(panel: QWidget) -> None:
+    """Let the style sheet draw a widget as a panel."""
+    panel.setObjectName("panel")
+    panel.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+
+
+def panel_header(title: str) -> tuple[QHBoxLayout, QLabel]:
+    """(a row with the title, to which buttons are added; the label of the count beside it)."""
+    name, count = QLabel(title), QLabel()
+    name.setObjectName("panelTitle")
+    count.setObjectName("soft")
+    row = QHBoxLayout()
+    row.setContentsMargins(MARGIN_PX, SPACING_PX, SPACING_PX, 4)
+    row.setSpacing(2)
+    row.addWidget(name)
+    row.addSpacing(4)
+    row.addWidget(count)
+    row.addStretch()
+    return row, count
+
+
+def soft_note() -> QLabel:
+    """A paragraph that stands where a list is empty."""
+    note = QLabel()
+    note.setObjectName("soft")
+    note.setWordWrap(True)
+    note.setAlignment(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
+    note.setContentsMargins(MARGIN_PX, SPACING_PX, MARGIN_PX, SPACING_PX)
+    return note
+
+
+def set_up_cards(view: QListView, delegate: QStyledItemDelegate) -> None:
+    """A list whose rows are drawn by `delegate`, follow the mouse and scroll smoothly."""
+    view.setItemDelegate(delegate)
+    view.setMouseTracking(True)
+    view.setUniformItemSizes(True)
+    view.setVerticalScrollMode(QListView.ScrollMode.ScrollPerPixel)
