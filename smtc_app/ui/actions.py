@@ -283,7 +283,7 @@ ACTIONS: tuple[ActionSpec, ...] = (
         "Accept Only on This Frame",
         "Make objects of the proposals of this frame, and leave them open on other frames",
         "Annotate",
-        ("Ctrl+Return", "Ctrl+Enter"),
+        ("Shift+Return", "Shift+Enter"),
     ),
     A(
         "reject_all",

@@ -73,7 +73,7 @@ def test_over_the_clip_one_answer_goes_for_all_frames(application, qtbot):
     assert np.array_equal(document.labels(5) == 1, square(4, 4))
     assert "accepted on 12 frames" in application.window.banner.text
     qtbot.waitUntil(lambda: len(panel.rows) == 1)
-    press(qtbot, application, Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
+    press(qtbot, application, Qt.Key.Key_Return, Qt.KeyboardModifier.ShiftModifier)
     assert (document.labels(0) == 2).any()
     assert not (document.labels(5) == 2).any()
     qtbot.waitUntil(lambda: [row.frame for row in panel.rows] == [1])
