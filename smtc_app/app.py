@@ -21,7 +21,7 @@ from PySide6.QtWidgets import QApplication, QDialog, QMessageBox
 from smtc_app.assets import assets_folder
 from smtc_app.core.document import Change
 from smtc_app.core.errors import UserError
-from smtc_app.core.settings import Settings, load_settings, save_settings
+from smtc_app.core.settings import CacheChoice, Settings, load_settings, save_settings
 from smtc_app.io.dataset_probe import DatasetProbe
 from smtc_app.io.frame_cache import FrameCache
 from smtc_app.jobs import file_tasks, tasks, window_tasks
@@ -81,6 +81,7 @@ def make_services(settings: Settings) -> Services:
         propagate_task=window_tasks.on_own_source(window_tasks.propagate_groups_task),
         split_task=window_tasks.on_own_source(tasks.split_task),
         preload_task=window_tasks.preload_task,
+        clear_cache_task=tasks.clear_cache_task,
         make_frame_cache=make_frame_cache,
         demo_clip=demo_clip,
     )
@@ -236,6 +237,8 @@ class Application(QObject):
     def _ask_settings(self) -> None:
         self._remember_settings()
         dialog = SettingsDialog(self.settings, PRESET_NAMES, parent=self.window)
+        dialog.clear_requested.connect(self._on_clear_requested)
+        self._settings_dialog = dialog
         if dialog.exec() != QDialog.DialogCode.Accepted or not dialog.changes:
             return
         changes = dialog.changes
@@ -246,11 +249,25 @@ class Application(QObject):
             self.window.device_label.set_text("Loading the model…")
             self.preload()
 
+    @Slot(object)
+    def _on_clear_requested(self, cache: CacheChoice) -> None:
+        self.files.submit(
+            "Clearing the cache",
+            self.services.clear_cache_task,
+            cache,
+            on_done=self._settings_dialog.show_cleared,
+            on_error=self._settings_dialog.show_not_cleared,
+        )
+
     def _model_settings(self) -> dict[str, Any]:
         return {"model": self.settings.model, "device": self.settings.device}
 
     def _propagation_settings(self) -> dict[str, Any]:
-        return {**self._model_settings(), "preset": self.settings.preset}
+        return {
+            **self._model_settings(),
+            "preset": self.settings.preset,
+            "cache": self.settings.feature_cache,
+        }
 
     def _show_recent(self) -> None:
         present = [path for path in self.settings.recent if Path(path).exists()]

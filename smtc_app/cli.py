@@ -17,9 +17,11 @@ from pathlib import Path
 from smtc_app import __version__
 from smtc_app.cli_arguments import (
     Parser,
+    add_cache,
     add_common,
     add_model,
     add_output,
+    cache_choice,
     frame_and_mask,
     frame_list,
     how_computed,
@@ -246,6 +248,7 @@ def _propagate_parser(verb: str) -> argparse.ArgumentParser:
     add_output(parser)
     parser.add_argument("--direction", choices=("both", "forward", "backward"), default="both")
     add_model(parser, preset=True)
+    add_cache(parser)
     add_common(parser)
     return parser
 
@@ -269,6 +272,7 @@ def _propagate(options: argparse.Namespace, context: CommandContext, console: Co
             say=console.say,
             direction=options.direction,
             overwrite=options.overwrite,
+            cache=cache_choice(options),
         )
     count = len(summary["objects"])
     return (

@@ -47,6 +47,28 @@ def add_model(parser: Any, *, preset: bool) -> None:
         )
 
 
+def add_cache(parser: Any) -> None:
+    """--cache, --no-cache."""
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument(
+        "--cache", type=Path, metavar="DIR", help="keep features in DIR (default: as in the settings)"
+    )
+    group.add_argument("--no-cache", action="store_true", help="neither read nor keep features")
+
+
+def cache_choice(options: argparse.Namespace) -> Any:
+    """The `core.settings.CacheChoice` of parsed options, None for no cache."""
+    from smtc_app.core.settings import CacheChoice, Settings, load_settings
+
+    if options.no_cache:
+        return None
+    settings, _ = load_settings()
+    if options.cache is not None:
+        limit_bytes = settings.feature_cache_bytes or Settings().feature_cache_bytes
+        return CacheChoice(options.cache.expanduser(), limit_bytes)
+    return settings.feature_cache
+
+
 def model_choice(options: argparse.Namespace) -> Any:
     """The `verbs.ModelChoice` of parsed options."""
     from smtc_app.verbs import ModelChoice

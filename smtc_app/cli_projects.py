@@ -5,7 +5,15 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from smtc_app.cli_arguments import add_common, add_model, add_output, how_computed, verb_parser
+from smtc_app.cli_arguments import (
+    add_cache,
+    add_common,
+    add_model,
+    add_output,
+    cache_choice,
+    how_computed,
+    verb_parser,
+)
 from smtc_app.cli_context import CommandContext, Console
 
 
@@ -35,6 +43,7 @@ def _run_parser(verb: str) -> argparse.ArgumentParser:
     add_output(parser)
     add_model(parser, preset=True)
     parser.set_defaults(preset=None)
+    add_cache(parser)
     add_common(parser)
     return parser
 
@@ -51,6 +60,7 @@ def _run(options: argparse.Namespace, context: CommandContext, console: Console)
         preset=options.preset,
         device=options.device,
         overwrite=options.overwrite,
+        cache=cache_choice(options),
     )
     count = len(summary["objects"])
     return (

@@ -12,6 +12,7 @@ import numpy as np
 from smtc_app.cli_context import CommandContext
 from smtc_app.core.document import Document
 from smtc_app.core.errors import UserError
+from smtc_app.core.settings import CacheChoice
 from smtc_app.io.davis import MAX_EXPORT_ID, contiguous_ids, export_davis, too_many_ids
 from smtc_app.io.source import FrameSource
 from smtc_app.verbs import Say, output_folder, told
@@ -39,6 +40,7 @@ def run(
     preset: str | None = None,
     device: str = "auto",
     overwrite: bool = False,
+    cache: CacheChoice | None = None,
 ) -> dict[str, Any]:
     """Replay a project: propagate anew from its keyframes with its parameters, and export.
 
@@ -48,6 +50,7 @@ def run(
 
     Args:
         model, preset: instead of the project's.
+        cache: where features are kept between runs; None: nowhere.
     """
     from smtc_app.core.commands import ApplyPropagation
     from smtc_app.jobs.window_tasks import propagate_groups_task
@@ -79,6 +82,7 @@ def run(
                 model=model or info.parameters.get("model"),
                 preset=preset or info.parameters.get("preset") or "default",
                 device=device,
+                cache=cache,
             )
             if info.model is not None and info.model.get("hash") not in (None, summary.model.hash):
                 say(

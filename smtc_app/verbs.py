@@ -20,6 +20,7 @@ import numpy as np
 from smtc_app.cli_context import CommandContext
 from smtc_app.core.document import ProposalMask
 from smtc_app.core.errors import UserError
+from smtc_app.core.settings import CacheChoice
 from smtc_app.io.davis import (
     MAX_EXPORT_ID,
     DavisWriter,
@@ -27,6 +28,7 @@ from smtc_app.io.davis import (
     write_atomically,
 )
 from smtc_app.io.masks import object_ids, read_mask
+from smtc_app.io.recent_frames import RecentFrames
 from smtc_app.io.source import FrameSource
 from smtc_app.jobs.context import Cancelled
 
@@ -144,6 +146,7 @@ def propagate(
     say: Say,
     direction: str = "both",
     overwrite: bool = False,
+    cache: CacheChoice | None = None,
 ) -> dict[str, Any]:
     """Propagate given masks over the video: an indexed PNG per frame that is reached.
 
@@ -151,16 +154,18 @@ def propagate(
 
     Args:
         masks: frame index -> mask image.
+        cache: where features are kept between runs; None: nowhere.
     """
     from smtc_app.jobs.tasks import propagate_task
 
     keyframes = read_keyframes(source, masks, say)
+    source = RecentFrames(source)  # what is written was read ahead shortly before
     started_s = time.monotonic()
     confidence: dict[int, list[float]] = {}
     with output_folder(out, source, overwrite) as folder, _kept(DavisWriter(folder, source), say) as writer:
 
         def on_frame(frame: Any) -> None:
-            if not writer.written:  # nothing is written before the model has shown that it works
+            if not writer.count:  # nothing is written before the model has shown that it works
                 _write_all(writer, keyframes)
             for object_id, value in frame.confidence.items():
                 confidence.setdefault(int(object_id), []).append(float(value))
@@ -175,16 +180,17 @@ def propagate(
             model=choice.model,
             preset=choice.preset,
             device=choice.device,
+            cache=cache,
         )
         _write_all(writer, keyframes)
-    left_out = len(source) - len(writer.written)
+    left_out = len(source) - writer.count
     if left_out:
         say(f"{left_out} frames were not reached going {direction} and have no mask.")
     return {
         "objects": sorted({i for labels in keyframes.values() for i in object_ids(labels)}),
         "keyframes": sorted(keyframes),
         "confidence": {str(i): round(float(np.mean(v)), 4) for i, v in sorted(confidence.items())},
-        **told(summary, out, len(writer.written), started_s, say),
+        **told(summary, out, writer.count, started_s, say),
     }
 
 
@@ -227,7 +233,7 @@ def _kept(writer: DavisWriter, say: Say) -> Iterator[DavisWriter]:
     try:
         yield writer
     except BaseException as error:
-        count = len(writer.written)
+        count = writer.count
         if count:
             writer.finish()
         if count or isinstance(error, Cancelled | KeyboardInterrupt):
@@ -238,7 +244,7 @@ def _kept(writer: DavisWriter, say: Say) -> Iterator[DavisWriter]:
 
 def _write_all(writer: DavisWriter, labels_by_frame: Mapping[int, np.ndarray]) -> None:
     for index, labels in labels_by_frame.items():
-        if index not in writer.written:
+        if not writer.has(index):
             writer.write(index, labels)
 
 

@@ -31,3 +31,10 @@ def shared() -> Path:
     if not (folder / "golden").is_dir():
         pytest.skip(f"no real footage or golden values at {folder} (set SMTC_SHARED to their folder)")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def _own_folders(tmp_path, monkeypatch) -> None:
+    """No test reads or writes the settings and the cache of the person who runs it."""
+    monkeypatch.setenv("SMTC_CONFIG_DIR", str(tmp_path / "own" / "config"))
+    monkeypatch.setenv("SMTC_CACHE_DIR", str(tmp_path / "own" / "cache"))

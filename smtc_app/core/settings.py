@@ -24,6 +24,7 @@ from smtc_app.core.files import why, write_atomically
 logger = logging.getLogger(__name__)
 
 CONFIG_FOLDER_VARIABLE = "SMTC_CONFIG_DIR"
+CACHE_FOLDER_VARIABLE = "SMTC_CACHE_DIR"
 RECENT_LIMIT = 12
 _MEBIBYTE = 1 << 20
 
@@ -81,12 +82,21 @@ def _setting(default: Any, check: Callable[[Any], Any]) -> Any:
 
 
 @dataclass(frozen=True)
+class CacheChoice:
+    """Where features are kept on disk, and how many bytes at most."""
+
+    folder: Path
+    limit_bytes: int
+
+
+@dataclass(frozen=True)
 class Settings:
     """All settings, always valid. Change one with `with_(theme="dark")`; ValueError when it is none.
 
     keys             {action: sequences} that differ from the defaults of the action table
     model            name or file; None: the best that is installed
     cache_folder     where features are kept; None: the user's cache folder
+    feature_cache_bytes  of the features on disk at most; 0: none are kept
     recent           last opened videos and projects, newest first
     """
 
@@ -103,6 +113,7 @@ class Settings:
     frame_cache_bytes: int = _setting(512 * _MEBIBYTE, _number(16 * _MEBIBYTE, 1 << 40, int))
     undo_limit_bytes: int = _setting(256 * _MEBIBYTE, _number(_MEBIBYTE, 1 << 40, int))
     cache_folder: str | None = _setting(None, _optional_text)
+    feature_cache_bytes: int = _setting(4096 * _MEBIBYTE, _number(0, 1 << 44, int))
     autosave: bool = _setting(True, _flag)
     hint_shown: bool = _setting(False, _flag)
     recent: tuple[str, ...] = _setting((), _texts)
@@ -120,11 +131,25 @@ class Settings:
                 raise ValueError(f"{name} {error}, got {value!r}") from error
         return replace(self, **changes)
 
+    @property
+    def feature_cache(self) -> CacheChoice | None:
+        """Where features are kept and how many; None: nowhere."""
+        if not self.feature_cache_bytes:
+            return None
+        folder = Path(self.cache_folder).expanduser() if self.cache_folder else default_cache_folder()
+        return CacheChoice(folder, self.feature_cache_bytes)
+
     def with_recent(self, path: str | Path) -> Settings:
         """A copy with `path` as the newest of the recent ones."""
         text = str(path)
         others = [other for other in self.recent if other != text]
         return self.with_(recent=(text, *others)[:RECENT_LIMIT])
+
+
+def default_cache_folder() -> Path:
+    """The folder SMTC_CACHE_DIR, or the user's cache folder; what is in it may be deleted at any time."""
+    folder = os.environ.get(CACHE_FOLDER_VARIABLE)
+    return Path(folder) if folder else Path(platformdirs.user_cache_dir("smtc-app", appauthor=False))
 
 
 def settings_path() -> Path:

@@ -172,6 +172,15 @@ class DavisWriter:
         """Indices of the frames written so far, ascending."""
         return tuple(sorted(self._hashes))
 
+    def has(self, index: int) -> bool:
+        """Whether a frame has been written."""
+        return index in self._hashes
+
+    @property
+    def count(self) -> int:
+        """How many frames have been written."""
+        return len(self._hashes)
+
     def path(self, index: int) -> Path:
         """Where the mask of a frame goes."""
         return self.out / f"{self._source.name(index)}.png"

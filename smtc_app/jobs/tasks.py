@@ -11,7 +11,7 @@ import functools
 import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,9 +24,12 @@ from smtc_app.jobs.context import Cancelled, TaskContext
 if TYPE_CHECKING:
     from smtc_app.core.annotation import ProposalMask
     from smtc_app.core.mask_store import PackedMask
+    from smtc_app.core.settings import CacheChoice
     from smtc_app.io.source import FrameSource
     from smtc_app.jobs.proposal_cache import ProposalCache
+    from smtc_model.feature_cache import FeatureStore
     from smtc_model.propagation import PropagatedFrame
+    from smtc_model.propagation_config import PropagationConfig
     from smtc_model.smtc import SMTC
 
 logger = logging.getLogger(__name__)
@@ -259,6 +262,7 @@ def propagate_task(
     model: str | Path | None = None,
     preset: str = "default",
     device: str = "auto",
+    cache: CacheChoice | None = None,
 ) -> RunSummary:
     """Propagate the keyframes' labels; every frame is handed over with `ctx.partial` as a `PropagatedFrame`.
 
@@ -267,6 +271,7 @@ def propagate_task(
         direction: "forward", "backward" or "both".
         span: first and one past the last frame to compute; None: the whole video.
         objects: ids to propagate; None: all.
+        cache: where features are kept between runs; None: nowhere. The result is the same.
 
     Raises:
         UserError: no labels, a model that cannot be loaded, a frame that cannot be read.
@@ -284,6 +289,7 @@ def propagate_task(
 
     def run(chosen: str) -> tuple[int, SMTC]:
         loaded = _load(model, chosen)
+        kept = _feature_store(cache, source, loaded, PRESETS[preset], chosen)
         frames: Iterator[PropagatedFrame] = propagate(
             loaded,
             source,
@@ -294,12 +300,14 @@ def propagate_task(
             device=chosen,
             objects=objects,
             cancelled=ctx.cancelled,
+            features=kept,
         )
         count = 0
-        for frame in frames:
-            count += 1
-            ctx.partial(frame)
-            ctx.progress(count, total, f"frame {frame.index}")
+        with closing(frames):  # ends the threads that run ahead, whatever happens here
+            for frame in frames:
+                count += 1
+                ctx.partial(frame)
+                ctx.progress(count, total, f"frame {frame.index}")
         if ctx.cancelled():
             raise Cancelled
         return count, loaded
@@ -307,6 +315,39 @@ def propagate_task(
     ctx.progress(0, total, "loading the model")
     (count, loaded), used, fell_back = _falls_back_to_cpu(run, device)
     return RunSummary(_summary(loaded, used), count, fell_back)
+
+
+def _feature_store(
+    cache: CacheChoice | None, source: FrameSource, model: SMTC, config: PropagationConfig, device: str
+) -> FeatureStore | None:
+    """The part of the cache that belongs to this run; None without one, or for footage without identity."""
+    from smtc_model.feature_cache import FeatureCache
+    from smtc_model.frame_features import cached_for
+
+    if cache is None:
+        return None
+    try:
+        footage = source.fingerprint()
+    except (OSError, UserError) as error:
+        logger.warning("features are not kept, the footage has no fingerprint: %s", error)
+        return None
+    return cached_for(
+        FeatureCache(cache.folder, limit_bytes=cache.limit_bytes),
+        footage=footage,
+        model_hash=model.hash,
+        config=config,
+        device=device,
+    )
+
+
+def clear_cache_task(ctx: TaskContext, cache: CacheChoice) -> int:
+    """Delete the features kept in a cache; returns the bytes freed."""
+    from smtc_model.feature_cache import FeatureCache
+
+    ctx.progress(0, 1, "clearing the cache")
+    freed = FeatureCache(cache.folder, limit_bytes=cache.limit_bytes).clear()
+    ctx.progress(1, 1)
+    return freed
 
 
 @_task

@@ -1,11 +1,11 @@
-"""The settings that are not a button anywhere: theme, device, model, propagation preset, memory, autosave."""
+"""The settings that are not a button anywhere: theme, device, model, preset, memory, cache, autosave."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from PySide6.QtCore import Slot
+from PySide6.QtCore import Signal, Slot
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -22,7 +22,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from smtc_app.core.settings import Settings
+from smtc_app.core.settings import Settings, default_cache_folder
 from smtc_app.ui.theme import SPACING_PX, SPIN_TEXT_MARGINS_PX
 
 MEBIBYTE = 1 << 20
@@ -31,7 +31,13 @@ DEVICES = (("Automatic", "auto"), ("CPU", "cpu"), ("GPU (CUDA)", "cuda"))
 
 
 class SettingsDialog(QDialog):
-    """Edits a copy of the settings; `changes` says what is different after it was accepted."""
+    """Edits a copy of the settings; `changes` says what is different after it was accepted.
+
+    Signals:
+        clear_requested: the cache that is in use now; answer with `show_cleared` or `show_not_cleared`.
+    """
+
+    clear_requested = Signal(object)
 
     def __init__(self, settings: Settings, presets: Sequence[str], *, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -43,15 +49,25 @@ class SettingsDialog(QDialog):
         self._preset = _choice([(name, name) for name in presets], settings.preset)
         self._model = QLineEdit(settings.model or "")
         self._model.setPlaceholderText("the best that is installed")
-        browse = QPushButton("File…")
-        browse.setAutoDefault(False)
-        browse.clicked.connect(self._on_browse)
-        model = QHBoxLayout()
-        model.setSpacing(SPACING_PX)
-        model.addWidget(self._model, 1)
-        model.addWidget(browse)
+        model = _with_button(self._model, "File…", self._on_browse)
         self._frames = _megabytes(settings.frame_cache_bytes)
         self._undo = _megabytes(settings.undo_limit_bytes)
+        self._features = _megabytes(settings.feature_cache_bytes, least=0, step=1024)
+        self._features.setSpecialValueText("off")
+        self._features.setToolTip("Features of frames kept on disk: propagating again costs matching only")
+        self._clear = QPushButton("Clear")
+        self._clear.setAutoDefault(False)
+        self._clear.setToolTip("Delete the features on disk; they are computed again when they are needed")
+        self._clear.setEnabled(settings.feature_cache is not None)
+        self._clear.clicked.connect(self._on_clear)
+        self._cleared = QLabel()
+        self._cleared.setObjectName("soft")
+        features = _row(self._features, self._clear)
+        features.addWidget(self._cleared, 1)
+        self._folder = QLineEdit(settings.cache_folder or "")
+        self._folder.setPlaceholderText(str(default_cache_folder()))
+        self._folder.setToolTip("May be deleted at any time")
+        folder = _with_button(self._folder, "Folder…", self._on_browse_folder)
         self._autosave = QCheckBox("Keep a journal of every step, and restore it after a crash")
         self._autosave.setChecked(settings.autosave)
         form = QFormLayout()
@@ -63,8 +79,12 @@ class SettingsDialog(QDialog):
         form.addRow("Propagation", self._preset)
         form.addRow("Frames in memory", self._frames)
         form.addRow("Undo in memory", self._undo)
+        form.addRow("Features on disk", features)
+        form.addRow("Cache folder", folder)
         form.addRow("Autosave", self._autosave)
-        note = QLabel("Model and device are used from the next run on, memory limits from the next start on.")
+        note = QLabel(
+            "Model, device and cache are used from the next run on, memory limits from the next start on."
+        )
         note.setObjectName("soft")
         note.setWordWrap(True)
         keys = QLabel("Keys are changed in the sheet of keys (F1).")
@@ -93,9 +113,34 @@ class SettingsDialog(QDialog):
             "preset": self._preset.currentData(),
             "frame_cache_bytes": self._frames.value() * MEBIBYTE,
             "undo_limit_bytes": self._undo.value() * MEBIBYTE,
+            "feature_cache_bytes": self._features.value() * MEBIBYTE,
+            "cache_folder": self._folder.text().strip() or None,
             "autosave": self._autosave.isChecked(),
         }
         return {name: value for name, value in values.items() if value != getattr(self._settings, name)}
+
+    def show_cleared(self, freed_bytes: int) -> None:
+        """The features are deleted."""
+        self._cleared.setText(f"{freed_bytes / MEBIBYTE:,.0f} MiB freed")
+
+    def show_not_cleared(self, sentence: str) -> None:
+        """They could not be deleted; says why."""
+        self._cleared.setText("Not cleared")
+        self._cleared.setToolTip(sentence)
+        self._clear.setEnabled(True)
+
+    @Slot()
+    def _on_clear(self) -> None:
+        self._clear.setEnabled(False)
+        self._cleared.setText("Clearing…")
+        self.clear_requested.emit(self._settings.feature_cache)
+
+    @Slot()
+    def _on_browse_folder(self) -> None:
+        start = self._folder.text().strip() or self._folder.placeholderText()
+        chosen = QFileDialog.getExistingDirectory(self, "Cache folder", start)
+        if chosen:
+            self._folder.setText(chosen)
 
     @Slot()
     def _on_browse(self) -> None:
@@ -115,10 +160,27 @@ def _choice(entries: Sequence[tuple[str, str]], value: str) -> QComboBox:
     return box
 
 
-def _megabytes(value_bytes: int) -> QSpinBox:
+def _row(*widgets: QWidget) -> QHBoxLayout:
+    row = QHBoxLayout()
+    row.setSpacing(SPACING_PX)
+    for widget in widgets:
+        row.addWidget(widget)
+    return row
+
+
+def _with_button(field: QLineEdit, text: str, slot: Callable[[], None]) -> QHBoxLayout:
+    button = QPushButton(text)
+    button.setAutoDefault(False)
+    button.clicked.connect(slot)
+    row = _row(field, button)
+    row.setStretch(0, 1)
+    return row
+
+
+def _megabytes(value_bytes: int, *, least: int = 16, step: int = 128) -> QSpinBox:
     spin = QSpinBox()
-    spin.setRange(16, 1 << 20)
-    spin.setSingleStep(128)
+    spin.setRange(least, 1 << 20)
+    spin.setSingleStep(step)
     spin.setSuffix(" MiB")
     spin.setValue(value_bytes // MEBIBYTE)
     spin.setMinimumWidth(120)

@@ -44,6 +44,8 @@ class Services:
     propagate_task: Callable[..., Any]
     split_task: Callable[..., Any]
     preload_task: Callable[..., Any]
+    clear_cache_task: Callable[..., int]
+    """(ctx, cache) -> bytes freed"""
     make_frame_cache: Callable[..., Any]
     """(source, on_frame, on_error) -> frame cache with its own thread"""
     demo_clip: Callable[[], Path]

@@ -7,13 +7,22 @@ import json
 import pytest
 
 from smtc_app.core.errors import UserError
-from smtc_app.core.settings import Settings, load_settings, save_settings, settings_path
+from smtc_app.core.settings import CacheChoice, Settings, load_settings, save_settings, settings_path
 
 
 @pytest.fixture
 def file(tmp_path, monkeypatch):
     monkeypatch.setenv("SMTC_CONFIG_DIR", str(tmp_path / "config"))
     return settings_path()
+
+
+def test_the_feature_cache_is_where_and_as_large_as_the_settings_say(tmp_path, monkeypatch):
+    assert Settings(cache_folder=str(tmp_path), feature_cache_bytes=5).feature_cache == CacheChoice(
+        tmp_path, 5
+    )
+    assert Settings(feature_cache_bytes=0).feature_cache is None
+    monkeypatch.setenv("SMTC_CACHE_DIR", str(tmp_path / "cache"))
+    assert Settings().feature_cache.folder == tmp_path / "cache"
 
 
 def test_settings_come_back(file, tmp_path):

@@ -8,6 +8,7 @@ import pytest
 from smtc_app.core.commands import AddObject, SetLabels
 from smtc_app.core.document import Document
 from smtc_app.core.errors import UserError
+from smtc_app.core.settings import CacheChoice
 from smtc_app.core.undo import UndoStack
 from smtc_app.jobs import tasks
 from smtc_app.jobs.context import Cancelled
@@ -68,6 +69,32 @@ def test_propagation_hands_over_every_frame_and_keeps_the_id(video):
         assert (truth & found).sum() / (truth | found).sum() > 0.8
         assert frame.labels.dtype == np.uint16
         assert frame.labels.shape == (HEIGHT, WIDTH)
+
+
+class Footage(list):
+    """Frames that know who they are."""
+
+    def fingerprint(self) -> str:
+        return "squares"
+
+
+def test_features_are_kept_for_the_next_run_and_change_nothing(video, tmp_path):
+    cache = CacheChoice(tmp_path, 1 << 30)
+
+    def run(**settings):
+        ctx = RecordingContext()
+        tasks.propagate_task(
+            ctx, Footage(video), {0: _square(0)}, direction="forward", model=MODEL, device="cpu", **settings
+        )
+        return [frame.labels.tobytes() for frame in ctx.partials]
+
+    plain = run()
+    assert run(cache=cache) == plain
+    kept = sorted(path.name for path in tmp_path.glob("features-*/*/*"))
+    assert kept == [f"{index:08d}.f16" for index in range(6)]
+    assert run(cache=cache) == plain
+    assert tasks.clear_cache_task(RecordingContext(), cache) > 0
+    assert not list(tmp_path.glob("features-*/*/*"))
 
 
 def test_cancelling_keeps_the_frames_that_came(video):

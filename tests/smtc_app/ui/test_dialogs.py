@@ -135,6 +135,29 @@ def test_settings_give_only_what_was_changed(qtbot):
     assert Settings().with_(**dialog.changes).theme == "light"
 
 
+def test_cache_size_and_place_are_settings(qtbot, tmp_path):
+    dialog = SettingsDialog(Settings(), ("default",))
+    qtbot.addWidget(dialog)
+    dialog._features.setValue(0)
+    dialog._folder.setText(f" {tmp_path} ")
+    assert dialog.changes == {"feature_cache_bytes": 0, "cache_folder": str(tmp_path)}
+    assert Settings().with_(**dialog.changes).feature_cache is None
+    assert dialog._features.text() == "off"
+
+
+def test_clearing_the_cache_is_asked_for_once_and_its_answer_shown(qtbot):
+    settings = Settings()
+    dialog = SettingsDialog(settings, ("default",))
+    qtbot.addWidget(dialog)
+    asked = []
+    dialog.clear_requested.connect(asked.append)
+    dialog._clear.click()
+    dialog._clear.click()
+    assert asked == [settings.feature_cache]
+    dialog.show_cleared(5 << 20)
+    assert "5 MiB freed" in dialog._cleared.text()
+
+
 def test_about_names_version_model_and_device(qtbot):
     dialog = AboutDialog("1.2.3", "colour-texture", "CPU")
     qtbot.addWidget(dialog)

@@ -214,6 +214,7 @@ def make_services(folder: Path, **changes):
         "propagate_task": propagate_task,
         "split_task": split_task,
         "preload_task": preload_task,
+        "clear_cache_task": lambda ctx, cache: 3 << 20,
         "make_frame_cache": lambda source, **callbacks: FrameCache(source, limit_bytes=1 << 24, **callbacks),
         "demo_clip": lambda: folder / "demo.mp4",
     }
