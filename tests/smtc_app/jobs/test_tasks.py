@@ -71,7 +71,7 @@ def test_propagation_hands_over_every_frame_and_keeps_the_id(video):
         assert frame.labels.shape == (HEIGHT, WIDTH)
 
 
-class Footage(list):
+class Fingerprinted(list):
     """Frames that know who they are."""
 
     def fingerprint(self) -> str:
@@ -84,7 +84,13 @@ def test_features_are_kept_for_the_next_run_and_change_nothing(video, tmp_path):
     def run(**settings):
         ctx = RecordingContext()
         tasks.propagate_task(
-            ctx, Footage(video), {0: _square(0)}, direction="forward", model=MODEL, device="cpu", **settings
+            ctx,
+            Fingerprinted(video),
+            {0: _square(0)},
+            direction="forward",
+            model=MODEL,
+            device="cpu",
+            **settings,
         )
         return [frame.labels.tobytes() for frame in ctx.partials]
 
