@@ -27,6 +27,7 @@ from smtc_app.io.frame_cache import FrameCache
 from smtc_app.jobs import file_tasks, tasks, window_tasks
 from smtc_app.jobs.proposal_cache import ProposalCache
 from smtc_app.jobs.runner import JobRunner
+from smtc_app.jobs.view_tasks import ClipViews
 from smtc_app.ui.annotation_controller import AnnotationController
 from smtc_app.ui.autosave_controller import AutosaveController
 from smtc_app.ui.canvas_controller import CanvasController
@@ -44,6 +45,7 @@ from smtc_app.ui.proposal_presenter import ProposalPresenter
 from smtc_app.ui.services import Services
 from smtc_app.ui.session import Session
 from smtc_app.ui.theme import Theme
+from smtc_app.ui.view_controller import ViewController
 from smtc_app.ui.window_controller import WindowController
 
 logger = logging.getLogger(__name__)
@@ -82,6 +84,7 @@ def make_services(settings: Settings) -> Services:
         split_task=window_tasks.on_own_source(tasks.split_task),
         preload_task=window_tasks.preload_task,
         clear_cache_task=tasks.clear_cache_task,
+        make_views=ClipViews,
         make_frame_cache=make_frame_cache,
         demo_clip=demo_clip,
     )
@@ -133,6 +136,15 @@ class Application(QObject):
             self.proposal_presenter,
             parent=self,
         )
+        self.view_jobs = JobRunner(self)
+        """Views have a worker of their own: they are looked at while labels propagate."""
+        self.views = ViewController(
+            self.window, self.session, self.frames, self.view_jobs, services, parent=self
+        )
+        self.views.model_settings = self._model_settings
+        self.views.preset = self._preset
+        self.views.tool_wanted.connect(self.canvas_controller.set_tool)
+        self.canvas_controller.click_taken = self.views.take_click
         self.objects = ObjectController(
             self.window, self.session, self.annotation, self.models, services, parent=self
         )
@@ -141,6 +153,7 @@ class Application(QObject):
         )
         self.controller.listen_to(self.objects)
         self.controller.listen_to(self.dataset)
+        self.views.failed.connect(self._on_warned)
         self.objects.brush_wanted.connect(self._on_brush_wanted)
         self.objects.model_settings = self._model_settings
         self.autosave.warned.connect(self._on_warned)
@@ -189,7 +202,7 @@ class Application(QObject):
         self.dataset.close()
         self.frames.close()
         self.proposal_presenter.close()
-        self.workers_ended = all([self.files.close(), self.models.close()])
+        self.workers_ended = all([self.views.close(), self.files.close(), self.models.close()])
         self.autosave.stop(discard=discard)
         self.session.close()
         self._remember_settings()
@@ -246,6 +259,7 @@ class Application(QObject):
             self.controller.set_theme(changes["theme"])
         self._change_settings(**changes)
         if "model" in changes or "device" in changes:
+            self.views.forget()
             self.window.device_label.set_text("Loading the model…")
             self.preload()
 
@@ -268,6 +282,9 @@ class Application(QObject):
             "preset": self.settings.preset,
             "cache": self.settings.feature_cache,
         }
+
+    def _preset(self) -> str:
+        return self.settings.preset
 
     def _show_recent(self) -> None:
         present = [path for path in self.settings.recent if Path(path).exists()]

@@ -29,7 +29,7 @@ Position = tuple[float, float]
 COMPONENTS = 3
 COLOUR_RANGE = (0.02, 0.98)
 """Quantiles of a component over the clip that become the darkest and the brightest."""
-HEAT_TEMPERATURE = 0.06
+HEAT_TEMPERATURE = 0.1
 """A token whose cosine is this much below the best has 1/e of its heat."""
 PEAK_DISTANCE = 3
 """Matches that are told apart lie at least this many tokens from each other."""

@@ -86,11 +86,13 @@ def voting_frames(frame: int, sources: Collection[int], *, recent: int) -> tuple
 class ViewPicture:
     """A view of a whole frame: a picture in its place, or a heat map over it.
 
-    image: uint8 (h,w,3). heat: float32 (h,w) in [0,1]. Of any resolution; one of the two is None.
-    caption: one line about what is seen.
+    other: the frame that it was compared with. image: uint8 (h,w,3). heat: float32 (h,w) in [0,1]. Of any
+    resolution; at most one of the two is not None. caption: one line about what is seen.
     """
 
+    mode: ViewMode
     frame: int
+    other: int | None
     image: np.ndarray | None
     heat: np.ndarray | None
     caption: str

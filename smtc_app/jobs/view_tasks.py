@@ -46,9 +46,11 @@ SLOTS_WITHOUT_HEAD = 16
 SLOT_TINT = 0.6
 """How much of a slot picture is the slot's colour; the rest is the frame in grey, to see what is where."""
 NEAR_FRAMES = 4
-"""Up to this distance in time a match is looked for near its place only, as propagation does."""
-NEAR_RADIUS = 12.0
-"""In tokens."""
+"""Over so short a time optical flow tells where a pixel was, as it does in propagation."""
+REACH_TOKENS, REACH_PER_FRAME, FARTHEST_TOKENS = 12, 1, 36
+"""How far matches are looked for when frames are compared: what moves gets further the longer it takes."""
+HEAT_SCALE = 4
+"""Heat maps are enlarged by this before their colours are looked up, which blurs less than afterwards."""
 ERROR_FLOOR, ERROR_FULL = 1.0, 8.0
 """Forward-backward error, in tokens, that is cold, and that is as hot as it gets."""
 
@@ -74,9 +76,9 @@ class ClipViews:
             self._own.close()
             self._own = None
 
-    def frame_task(self, ctx: TaskContext, index: int) -> np.ndarray:
-        """One frame, uint8 (H,W,3)."""
-        return self._frame(index)
+    def frame_task(self, ctx: TaskContext, index: int) -> tuple[int, np.ndarray]:
+        """A frame's index and its pixels, uint8 (H,W,3)."""
+        return index, self._frame(index)
 
     def picture_task(
         self,
@@ -184,7 +186,8 @@ class ClipViews:
         pca = self._fit(ctx, model, device, ViewMode.PCA, feature_pca)
         image = pca_image(unit(self._keys(ctx, model, device, frame)), pca)
         image = cv2.resize(image, self._picture_size(), interpolation=cv2.INTER_CUBIC)
-        return ViewPicture(frame, image, None, f"Three main directions of {model.name}'s features as colours")
+        caption = f"The three main directions of {model.name}'s features as colours"
+        return ViewPicture(ViewMode.PCA, frame, None, image, None, caption)
 
     def _slots(
         self, ctx: TaskContext, model: SMTC, device: str, frame: int, _other: int | None
@@ -225,7 +228,8 @@ class ClipViews:
         grey = cv2.cvtColor(cv2.resize(self._frame(frame), (width, height)), cv2.COLOR_RGB2GRAY)
         image = cv2.addWeighted(image, SLOT_TINT, cv2.merge([grey] * 3), 1 - SLOT_TINT, 0)
         kind = "Slots" if found.trained else "Untrained slots, which group what looks alike"
-        return ViewPicture(frame, image, None, f"{kind}: a colour each, stronger where one clearly wins")
+        caption = f"{kind}: a colour each, stronger where one clearly wins"
+        return ViewPicture(ViewMode.SLOTS, frame, None, image, None, caption)
 
     def _consistency(
         self, ctx: TaskContext, model: SMTC, device: str, frame: int, other: int | None
@@ -234,16 +238,18 @@ class ClipViews:
         from smtc_model.views import unit
 
         if other is None or other == frame:
-            return ViewPicture(frame, None, None, "There is no other frame to compare this one with")
+            caption = "There is no other frame to compare this one with"
+            return ViewPicture(ViewMode.CONSISTENCY, frame, other, None, None, caption)
         here = unit(self._keys(ctx, model, device, frame))
         there = unit(self._keys(ctx, model, device, other))
         ctx.progress(1, 2, "matching")
-        near = abs(frame - other) <= NEAR_FRAMES
-        error = forward_backward(here, there, radius=NEAR_RADIUS if near else None).error
+        radius = min(REACH_TOKENS + REACH_PER_FRAME * abs(frame - other), FARTHEST_TOKENS)
+        error = cv2.medianBlur(forward_backward(here, there, radius=radius).error, 3)
         heat = np.clip((error - ERROR_FLOOR) / (ERROR_FULL - ERROR_FLOOR), 0, 1).astype(np.float32)
+        heat = cv2.resize(heat, None, fx=HEAT_SCALE, fy=HEAT_SCALE, interpolation=cv2.INTER_LINEAR)
         lost = float((error >= ERROR_FULL).mean())
         caption = f"Hot: does not come back when followed to frame {other} and home ({lost:.0%} of the frame)"
-        return ViewPicture(frame, None, heat, caption)
+        return ViewPicture(ViewMode.CONSISTENCY, frame, other, None, heat, caption)
 
     # Parts
 

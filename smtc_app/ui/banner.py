@@ -25,6 +25,7 @@ class Banner(QFrame):
         super().__init__(parent)
         self.setObjectName("banner")
         parent.installEventFilter(self)
+        self._top_px = OFFSET_PX
         self._kind = "info"
         self._slot: Callable[[], object] | None = None
         self._icon = QLabel()
@@ -81,6 +82,12 @@ class Banner(QFrame):
         self.show()
         self._place()
 
+    def leave_room(self, height_px: int) -> None:
+        """Stay below a bar of this height at the parent's upper edge."""
+        self._top_px = height_px + OFFSET_PX
+        if self.isVisible():
+            self._place()
+
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Stay in the middle of the upper edge when the parent changes its size."""
         if event.type() in (QEvent.Type.Resize, QEvent.Type.Show) and self.isVisible():
@@ -95,7 +102,7 @@ class Banner(QFrame):
         layout = self.layout()
         # The total ones count the border that the style sheet draws, too.
         height = max(layout.totalHeightForWidth(width), layout.totalMinimumSize().height())
-        self.setGeometry((self.parentWidget().width() - width) // 2, OFFSET_PX, width, height)
+        self.setGeometry((self.parentWidget().width() - width) // 2, self._top_px, width, height)
         self.raise_()
 
     def _extra_width(self) -> int:

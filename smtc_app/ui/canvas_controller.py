@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -37,6 +38,8 @@ class CanvasController(QObject):
         self._window, self._session, self._presenter = window, session, presenter
         self._annotation, self._proposals = annotation, proposals
         self._proposal_presenter = proposal_presenter
+        self.click_taken: Callable[[int, int], bool] = lambda _x, _y: False
+        """Whether somebody else wants a plain click on this pixel (a view that answers about pixels)."""
         canvas, actions = window.canvas, window.actions_table
         canvas.stroke_finished.connect(self._on_stroke_finished)
         canvas.clicked.connect(self._on_clicked)
@@ -85,6 +88,8 @@ class CanvasController(QObject):
     def _on_clicked(self, message: Any) -> None:
         (x, y), modifiers = message
         x, y = int(x), int(y)
+        if modifiers == Qt.KeyboardModifier.NoModifier and self.click_taken(x, y):
+            return
         shift = bool(modifiers & Qt.KeyboardModifier.ShiftModifier)
         control = bool(modifiers & Qt.KeyboardModifier.ControlModifier)
         proposal = None if shift else self._proposal_presenter.proposal_at(x, y)

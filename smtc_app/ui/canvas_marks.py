@@ -1,8 +1,9 @@
-"""Marks over the picture that are not masks: the brush's circle and an outline in the making."""
+"""Marks over the picture that are not masks: the brush's circle, an outline in the making, places."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from PySide6.QtCore import QPointF, Qt
 from PySide6.QtGui import QColor, QPainter, QPen, QPolygonF
@@ -10,6 +11,42 @@ from PySide6.QtGui import QColor, QPainter, QPen, QPolygonF
 BRUSH_MARGIN_PX = 5
 CORNER_PX = 3.5
 DARK = QColor(0, 0, 0, 170)
+MARK_PX, LARGEST_MARK_PX = 4.0, 13.0
+"""Radius of marks of weight 0 and 1, in points of the screen."""
+CROSS_PX = 9.0
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A place (x, y) in frame pixels: a ring as large as its weight (0..1), or a cross for a question."""
+
+    x: float
+    y: float
+    colour: tuple[int, int, int] = (255, 255, 255)
+    weight: float = 0.5
+    cross: bool = False
+
+
+def draw_mark(painter: QPainter, centre: QPointF, mark: Mark) -> None:
+    """Draw a mark at a point of the widget, with a dark rim to be seen on anything."""
+    colour = QColor(*mark.colour)
+    painter.setBrush(Qt.BrushStyle.NoBrush)
+    if mark.cross:
+        gap = CROSS_PX / 3
+        for pen in (QPen(DARK, 4.5), QPen(colour, 2)):
+            painter.setPen(pen)
+            for dx, dy in ((1, 0), (-1, 0), (0, 1), (0, -1)):
+                painter.drawLine(
+                    centre + QPointF(gap * dx, gap * dy), centre + QPointF(CROSS_PX * dx, CROSS_PX * dy)
+                )
+        return
+    radius = MARK_PX + (LARGEST_MARK_PX - MARK_PX) * mark.weight**0.5
+    for pen in (QPen(DARK, 4), QPen(colour, 2)):
+        painter.setPen(pen)
+        painter.drawEllipse(centre, radius, radius)
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(colour)
+    painter.drawEllipse(centre, 1.6, 1.6)
 
 
 def draw_brush(painter: QPainter, centre: QPointF, radius: float, *, erasing: bool) -> None:

@@ -116,6 +116,10 @@ class FrameController(QObject):
         self.requested.emit(index)
         self._fetch(index)
 
+    def cached(self, index: int) -> np.ndarray | None:
+        """A frame if it happens to be decoded, without waiting."""
+        return self._cache.get(index) if self._cache is not None else None
+
     def step(self, by: int) -> None:
         """Go `by` frames on from the wanted one."""
         self.go_to(self._wanted + by)

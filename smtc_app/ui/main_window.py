@@ -31,6 +31,7 @@ from PySide6.QtWidgets import (
 from smtc_app.ui.actions import ActionTable
 from smtc_app.ui.banner import Banner
 from smtc_app.ui.canvas import Canvas
+from smtc_app.ui.companion import Companion
 from smtc_app.ui.dataset_panel import DatasetPanel
 from smtc_app.ui.empty_state import EmptyState
 from smtc_app.ui.hint import Hint
@@ -41,6 +42,8 @@ from smtc_app.ui.status_labels import DeviceLabel, StatusLabels
 from smtc_app.ui.theme import SPACING_PX, Theme
 from smtc_app.ui.timeline import Timeline
 from smtc_app.ui.transport import TransportBar
+from smtc_app.ui.view_bar import ViewBar
+from smtc_app.ui.view_caption import ViewCaption
 
 PANEL_WIDTH_PX = 312
 DATASET_WIDTH_PX = 264
@@ -95,6 +98,9 @@ class MainWindow(QMainWindow):
         self.status_labels = StatusLabels()
         self.device_label = DeviceLabel()
         self.hint = Hint(self.canvas)
+        self.view_bar = ViewBar(self.actions_table)
+        self.view_caption = ViewCaption(self.canvas)
+        self.companion = Companion()
         self.menus = self.actions_table.add_menus(self.menuBar())
         self.recent_menu = QMenu("Open Recent", self)
         self.menus["File"].insertMenu(self.actions_table["open_demo"], self.recent_menu)
@@ -117,9 +123,10 @@ class MainWindow(QMainWindow):
 
     def set_open(self, is_open: bool) -> None:
         """Show the workplace, or the empty state with nothing around it that could not be used anyway."""
-        self._stack.setCurrentWidget(self.canvas if is_open else self.empty_state)
+        self._stack.setCurrentWidget(self._workplace if is_open else self.empty_state)
         for widget in (self._side, self._bottom, self.main_bar, self.tool_strip):
             widget.setVisible(is_open)
+        self.banner.leave_room(self.view_bar.height() if is_open else 0)
         if is_open:
             self.canvas.setFocus()
         else:
@@ -203,7 +210,17 @@ class MainWindow(QMainWindow):
     def _build_body(self) -> None:
         self._stack = QStackedWidget()
         self._stack.addWidget(self.empty_state)
-        self._stack.addWidget(self.canvas)
+        self.view_splitter = QSplitter(Qt.Orientation.Horizontal)
+        self.view_splitter.addWidget(self.canvas)
+        self.view_splitter.addWidget(self.companion)
+        self.companion.hide()
+        self._workplace = QWidget()
+        workplace_layout = QVBoxLayout(self._workplace)
+        workplace_layout.setContentsMargins(0, 0, 0, 0)
+        workplace_layout.setSpacing(0)
+        workplace_layout.addWidget(self.view_bar)
+        workplace_layout.addWidget(self.view_splitter, 1)
+        self._stack.addWidget(self._workplace)
         self.banner = Banner(self._stack)
         self._bottom = QWidget()
         self._bottom.setObjectName("panel")
@@ -233,7 +250,7 @@ class MainWindow(QMainWindow):
             self.body_splitter.setStretchFactor(index, stretch)
         middle = 1280 - PANEL_WIDTH_PX - DATASET_WIDTH_PX
         self.body_splitter.setSizes([DATASET_WIDTH_PX, middle, PANEL_WIDTH_PX])
-        for splitter in (self.left_splitter, self._side, self.body_splitter):
+        for splitter in (self.left_splitter, self._side, self.body_splitter, self.view_splitter):
             splitter.setHandleWidth(1)
             splitter.setChildrenCollapsible(False)
         self.setCentralWidget(self.body_splitter)

@@ -228,6 +228,10 @@ def _draw_rings(layer: np.ndarray, mask: np.ndarray, ring_px: int, margin: int) 
     target[(ring != around)[inner]] = WHITE
 
 
+HOTTEST = 0.82
+"""How far up the colour map heat goes: its last part is too pale to be seen on bright footage."""
+
+
 def heat_colours(values: np.ndarray, *, strongest: float = 0.75) -> np.ndarray:
     """Layer of a heat map in its own resolution: float (h, w) in [0, 1], NaN transparent.
 
@@ -237,9 +241,8 @@ def heat_colours(values: np.ndarray, *, strongest: float = 0.75) -> np.ndarray:
         raise ValueError(f"heat map must be (h, w), got shape {values.shape}")
     level = np.nan_to_num(np.clip(values.astype(np.float32), 0, 1), nan=0.0)
     table = cv2.applyColorMap(np.arange(256, dtype=np.uint8)[:, None], cv2.COLORMAP_INFERNO)[:, 0, ::-1]
-    return _packed(table[(level * 255).astype(np.uint8).ravel()], strongest * np.sqrt(level).ravel()).reshape(
-        level.shape
-    )
+    rgb = table[(level * (255 * HOTTEST)).astype(np.uint8).ravel()]
+    return _packed(rgb, strongest * np.sqrt(level).ravel()).reshape(level.shape)
 
 
 def union(boxes: Iterable[Region | None]) -> Region | None:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from PySide6.QtCore import QPointF, QRect, QRectF, Qt, Signal, Slot
@@ -14,7 +15,8 @@ from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QResizeEve
 from PySide6.QtWidgets import QWidget
 
 from smtc_app.core.annotation import Box
-from smtc_app.ui import view_transform
+from smtc_app.ui import canvas_marks, view_transform
+from smtc_app.ui.canvas_marks import Mark
 from smtc_app.ui.canvas_scene import CanvasScene
 from smtc_app.ui.overlay import Proposal
 from smtc_app.ui.theme import Theme
@@ -23,14 +25,25 @@ from smtc_app.ui.view_transform import Region, Size, ViewTransform
 FIT_MARGIN_PX = 12
 
 
+class Viewpoint(NamedTuple):
+    """`scale` view pixels per frame pixel around the frame coordinates (`x`, `y`); or all of the frame."""
+
+    scale: float
+    x: float
+    y: float
+    fitting: bool
+
+
 class PictureView(QWidget):
     """Zoomable picture with overlay.
 
     Signals:
         zoom_changed: view pixels (dots of the screen) per frame pixel.
+        viewpoint_changed: the `Viewpoint` after the person has zoomed or panned.
     """
 
     zoom_changed = Signal(object)
+    viewpoint_changed = Signal(object)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -39,6 +52,7 @@ class PictureView(QWidget):
         self._scene = CanvasScene(self._on_dirty)
         self._fitting = True
         self._pan_from: QPointF | None = None
+        self._marks: tuple[Mark, ...] = ()
         Theme.current().changed.connect(self._on_theme_changed)
 
     # What is shown
@@ -54,7 +68,7 @@ class PictureView(QWidget):
         Labels, proposals and view modes of a frame of another size are dropped.
         """
         if self._scene.set_frame(rgb):
-            self.fit()
+            self._fit()
 
     def set_labels(self, labels: np.ndarray | None, dirty_box: Box | None = None) -> None:
         """Show a label map, uint16 (H, W); `dirty_box` (frame pixels) limits what is drawn again.
@@ -106,7 +120,32 @@ class PictureView(QWidget):
         """Lay another frame of the same size over this one, uint8 (H, W, 3); None takes it away."""
         self._scene.set_onion_skin(rgb, opacity)
 
+    def set_marks(self, marks: Sequence[Mark]) -> None:
+        """Draw marks at places of the frame over everything else."""
+        if tuple(marks) != self._marks:
+            self._marks = tuple(marks)
+            self.update()
+
     # Zoom
+
+    @property
+    def viewpoint(self) -> Viewpoint:
+        """What is looked at, in terms that hold for a view of another size."""
+        size = self._scene.view_size
+        x, y = self._scene.view.to_frame((size[0] / 2, size[1] / 2))
+        return Viewpoint(self.scale, x, y, self._fitting)
+
+    def set_viewpoint(self, viewpoint: Viewpoint) -> None:
+        """Look where another view looks; does not tell about it."""
+        if self.frame_size is None:
+            return
+        if viewpoint.fitting:
+            self._fit()
+            return
+        self._fitting = False
+        size, scale = self._scene.view_size, viewpoint.scale
+        x, y = round(size[0] / 2 - viewpoint.x * scale), round(size[1] / 2 - viewpoint.y * scale)
+        self._set_view(ViewTransform(scale, x, y))
 
     @property
     def scale(self) -> float:
@@ -116,6 +155,10 @@ class PictureView(QWidget):
     @Slot()
     def fit(self) -> None:
         """Show the whole frame, also after the widget's next change of size."""
+        self._fit()
+        self.viewpoint_changed.emit(self.viewpoint)
+
+    def _fit(self) -> None:
         self._fitting = True
         if self.frame_size is not None and min(self._scene.view_size) > 0:
             margin = round(FIT_MARGIN_PX * self.devicePixelRatioF())
@@ -135,6 +178,7 @@ class PictureView(QWidget):
         self._fitting = False
         anchor = anchor or (size[0] / 2, size[1] / 2)
         self._set_view(self._scene.view.zoomed_at(factor, anchor, smallest=smallest, largest=largest))
+        self.viewpoint_changed.emit(self.viewpoint)
 
     def frame_position(self, position: QPointF) -> tuple[float, float]:
         """Frame coordinates of a point of the widget."""
@@ -182,6 +226,10 @@ class PictureView(QWidget):
         painter.scale(1 / ratio, 1 / ratio)
         self._scene.draw(painter, self._view_region(exposed))
         painter.restore()
+        if self._marks and self.frame_size is not None:
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            for mark in self._marks:
+                canvas_marks.draw_mark(painter, self.widget_position(mark.x, mark.y), mark)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Keep the middle in the middle, or the whole frame in sight."""
@@ -189,7 +237,7 @@ class PictureView(QWidget):
         new = max(1, round(self.width() * ratio)), max(1, round(self.height() * ratio))
         self._scene.resize(new, ratio)
         if self._fitting:
-            self.fit()
+            self._fit()
         elif min(old) > 0:
             self._set_view(view_transform.resized(self._scene.view, old, new))
 
@@ -213,6 +261,7 @@ class PictureView(QWidget):
             self._pan_from = position
             self._fitting = False
             self._set_view(self._scene.view.panned(moved.x(), moved.y()))
+            self.viewpoint_changed.emit(self.viewpoint)
 
     def _set_view(self, view: ViewTransform) -> None:
         if self.frame_size is not None:

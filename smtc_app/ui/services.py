@@ -46,6 +46,8 @@ class Services:
     preload_task: Callable[..., Any]
     clear_cache_task: Callable[..., int]
     """(ctx, cache) -> bytes freed"""
+    make_views: Callable[[Any], Any]
+    """(source) -> its views, whose methods are tasks (`jobs.view_tasks.ClipViews`)"""
     make_frame_cache: Callable[..., Any]
     """(source, on_frame, on_error) -> frame cache with its own thread"""
     demo_clip: Callable[[], Path]

@@ -127,6 +127,15 @@ QProgressBar {{
 QProgressBar::chunk {{ background: {c.accent}; border-radius: 3px; }}
 #panel {{ background: {c.panel}; }}
 #panelTitle {{ font-weight: 600; color: {c.text}; }}
+#viewBar {{ background: {c.window}; border-bottom: 1px solid {c.border}; }}
+#viewBar QToolButton {{ padding: 4px 9px; }}
+#viewCaption {{
+    background: {c.panel}; color: {c.text}; border: 1px solid {c.border}; border-radius: 6px;
+    padding: 4px 9px;
+}}
+#voteSummary {{
+    background: {c.panel}; padding: 8px 10px; color: {c.text}; border-top: 1px solid {c.border};
+}}
 #soft {{ color: {c.text_soft}; }}
 #key {{
     background: {c.raised}; border: 1px solid {c.border}; border-radius: 4px; padding: 1px 6px;

@@ -160,7 +160,7 @@ def test_a_missing_model_is_told_in_one_sentence(views):
 
 
 def test_closing_lets_go_of_the_footage(views, source):
-    assert views.frame_task(Context(), 3).shape == (HEIGHT, WIDTH, 3)
+    assert views.frame_task(Context(), 3)[1].shape == (HEIGHT, WIDTH, 3)
     views.close_task(Context())
     assert source.closed
 

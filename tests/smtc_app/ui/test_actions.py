@@ -79,7 +79,7 @@ def test_every_action_is_connected():
     source = Path(ActionTable.__init__.__code__.co_filename).parent
     texts = "".join(file.read_text() for file in source.glob("*_controller.py"))
     texts += (source.parent / "app.py").read_text()
-    generated = re.compile(r"(tool|theme|object)_\w+")
+    generated = re.compile(r"(tool|theme|view|object)_\w+")
     missing = [s.id for s in ACTIONS if f'"{s.id}"' not in texts and not generated.fullmatch(s.id)]
     assert missing == []
 

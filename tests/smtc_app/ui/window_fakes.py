@@ -11,6 +11,7 @@ import numpy as np
 from smtc_app.core.dataset import Dataset, VideoEntry
 from smtc_app.core.document import Document, ProposalMask
 from smtc_app.core.errors import UserError
+from smtc_app.core.views import LabelVote, LabelVotes, PixelMatches, ViewMode, ViewPicture
 from smtc_app.io.frame_cache import FrameCache
 from smtc_app.jobs.opened import FoundDataset, Opened
 
@@ -170,6 +171,42 @@ def preload_task(ctx, **_settings):
     return SUMMARY.model
 
 
+class Views:
+    """Like `view_tasks.ClipViews`; what is seen tells which frame was asked for."""
+
+    def __init__(self, source) -> None:
+        self.source, self.closed = source, False
+        self.asked: list[tuple] = []
+
+    def picture_task(self, ctx, mode, frame, *, other=None, **_settings):
+        ctx.progress(0, 1)
+        self.asked.append((mode, frame, other))
+        if mode is ViewMode.CONSISTENCY:
+            heat = np.full((4, 6), 0.5, np.float32)
+            return ViewPicture(mode, frame, other, None, heat, f"{frame} against {other}")
+        image = np.full((4, 6, 3), 100 + frame, np.uint8)
+        return ViewPicture(mode, frame, None, image, None, f"{mode.value} of {frame}")
+
+    def match_task(self, ctx, frame, point, other, **_settings):
+        self.asked.append((ViewMode.QUERY, frame, point, other))
+        return PixelMatches(frame, point, other, np.ones((4, 6), np.float32), ((5.0, 6.0, 0.9),))
+
+    def explain_task(self, ctx, frame, point, state, sources, *, preset, **_settings):
+        self.asked.append((ViewMode.WHY, frame, point, tuple(sources)))
+        label = int(state.labels(frame)[int(point[1]), int(point[0])])
+        votes = (
+            LabelVote(frame - 1, 5.0, 6.0, label, 0.7, 0.95),
+            LabelVote(sources[0], 7.0, 8.0, 0, 0.3, 0.9),
+        )
+        return LabelVotes(frame, point, label, votes)
+
+    def frame_task(self, ctx, index):
+        return index, self.source[index]
+
+    def close_task(self, ctx):
+        self.closed = True
+
+
 class Journal:
     """Counts what a journal is told."""
 
@@ -215,6 +252,7 @@ def make_services(folder: Path, **changes):
         "split_task": split_task,
         "preload_task": preload_task,
         "clear_cache_task": lambda ctx, cache: 3 << 20,
+        "make_views": Views,
         "make_frame_cache": lambda source, **callbacks: FrameCache(source, limit_bytes=1 << 24, **callbacks),
         "demo_clip": lambda: folder / "demo.mp4",
     }
