@@ -24,7 +24,7 @@ from smtc_app.core.errors import UserError
 from smtc_app.core.settings import CacheChoice, Settings, load_settings, save_settings
 from smtc_app.io.dataset_probe import DatasetProbe
 from smtc_app.io.frame_cache import FrameCache
-from smtc_app.jobs import file_tasks, tasks, window_tasks
+from smtc_app.jobs import export_tasks, file_tasks, tasks, window_tasks
 from smtc_app.jobs.proposal_cache import ProposalCache
 from smtc_app.jobs.runner import JobRunner
 from smtc_app.jobs.view_tasks import ClipViews
@@ -77,7 +77,7 @@ def make_services(settings: Settings) -> Services:
         make_journal=file_tasks.make_journal,
         list_recoveries_task=file_tasks.list_recoveries_task,
         restore_task=file_tasks.restore_task,
-        export_task=window_tasks.on_own_source(window_tasks.export_task),
+        export_task=window_tasks.on_own_source(export_tasks.export_task),
         import_mask_task=window_tasks.import_mask_task,
         propose_task=window_tasks.on_own_source(partial(tasks.propose_task, cache=cache)),
         propagate_task=window_tasks.on_own_source(window_tasks.propagate_groups_task),
@@ -162,6 +162,10 @@ class Application(QObject):
         self.propagation.model_settings = self._propagation_settings
         self.project.before_close = self._before_close
         self.project.end_jobs = self.models.cancel_all
+        self.project.parameters = self._project_parameters
+        self.project.made_with = self._noted_settings
+        self.project.model_settings = self._propagation_settings
+        self.project.model_runner = self.models
         self.project.opened.connect(self._on_opened_path)
         self.session.opened.connect(self._on_opened)
         self.session.document_changed.connect(self._on_document_changed)
@@ -285,6 +289,13 @@ class Application(QObject):
 
     def _preset(self) -> str:
         return self.settings.preset
+
+    def _project_parameters(self) -> dict[str, Any]:
+        """What a project keeps besides the document: settings, and the runs that made its labels."""
+        return {**self._noted_settings(), "runs": [run.to_json() for run in self.session.runs]}
+
+    def _noted_settings(self) -> dict[str, Any]:
+        return {**self._model_settings(), "preset": self.settings.preset}
 
     def _show_recent(self) -> None:
         present = [path for path in self.settings.recent if Path(path).exists()]

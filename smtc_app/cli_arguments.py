@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -105,3 +106,37 @@ def object_count(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= MAX_PROPOSALS:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of objects from 1 to {MAX_PROPOSALS}")
     return int(text)
+
+
+def frame_range(text: str) -> tuple[int | None, int | None]:
+    """ "10:20" -> (10, 20): frames 10 to 19; ":20" and "10:" leave an end open."""
+    first, colon, stop = (part.strip() for part in text.partition(":"))
+    if not colon or not all(part.isdecimal() or not part for part in (first, stop)):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a range of frames such as 10:20")
+    bounds = (int(first) if first else None, int(stop) if stop else None)
+    if None not in bounds and bounds[0] >= bounds[1]:
+        raise argparse.ArgumentTypeError(f"{text!r} holds no frame; the second number is one past the last")
+    return bounds
+
+
+def name_list(text: str) -> tuple[str, ...]:
+    """ "1,dog" -> ("1", "dog")."""
+    names = tuple(part.strip() for part in text.split(",") if part.strip())
+    if not names:
+        raise argparse.ArgumentTypeError(f"{text!r} names no object")
+    return names
+
+
+def number_within(low: float, high: float, kind: type) -> Callable[[str], float]:
+    """A converter that takes numbers from `low` to `high`."""
+
+    def convert(text: str) -> float:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = None
+        if value is None or not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a number from {low:g} to {high:g}")
+        return value
+
+    return convert

@@ -11,17 +11,78 @@ from smtc_app.cli_arguments import (
     add_model,
     add_output,
     cache_choice,
+    frame_range,
     how_computed,
+    name_list,
+    number_within,
     verb_parser,
 )
 from smtc_app.cli_context import CommandContext, Console
+from smtc_app.core.export import FORMATS, OPACITY
+from smtc_app.project_verbs import ExportChoice
+
+
+def _add_export_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--format", choices=tuple(FORMATS), default="davis", help="default: davis")
+    parser.add_argument(
+        "--range", type=frame_range, default=(None, None), metavar="A:B", help="frames from A up to B - 1"
+    )
+    parser.add_argument(
+        "--step", type=number_within(1, 10**6, int), default=1, metavar="N", help="every Nth frame"
+    )
+    parser.add_argument(
+        "--objects", type=name_list, default=(), metavar="ID|NAME,...", help="only these (default: all)"
+    )
+    parser.add_argument(
+        "--images",
+        action="store_true",
+        help="write the frames as JPEG, too (youtube-vos, youtube-vis, coco)",
+    )
+    parser.add_argument(
+        "--fps",
+        type=number_within(0.01, 1000, float),
+        metavar="F",
+        help="of an overlay video (default: the times of the footage)",
+    )
+    parser.add_argument(
+        "--opacity",
+        type=number_within(0, 1, float),
+        default=OPACITY,
+        metavar="O",
+        help=f"of the masks in an overlay video, 0 to 1 (default: {OPACITY})",
+    )
+    parser.add_argument("--bits", type=int, choices=(8, 16), default=8, help="of soft masks (default: 8)")
+
+
+def _export_choice(options: argparse.Namespace) -> ExportChoice:
+    return ExportChoice(
+        options.format,
+        options.range,
+        options.step,
+        options.objects,
+        options.images,
+        options.fps,
+        options.opacity,
+        options.bits,
+        options.overwrite,
+    )
+
+
+def _formats_epilog() -> str:
+    width = max(len(key) for key in FORMATS)
+    lines = [f"  {entry.key:{width}}  {entry.explanation}" for entry in FORMATS.values()]
+    return "formats:\n" + "\n".join(lines)
 
 
 def _export_parser(verb: str) -> argparse.ArgumentParser:
-    parser = verb_parser(verb, "Export a project's masks.")
+    parser = verb_parser(verb, "Export a project; whatever is written is read back and checked.")
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = _formats_epilog()
     parser.add_argument("project", type=Path, metavar="PROJECT", help="folder <name>.smtc")
     add_output(parser)
-    parser.add_argument("--format", choices=("davis",), default="davis")
+    _add_export_options(parser)
+    parser.add_argument("--model", metavar="NAME|FILE", help="for soft masks (default: the project's)")
+    parser.add_argument("--device", help="for soft masks: auto, cpu, cuda, ... (default: auto)")
     add_common(parser)
     return parser
 
@@ -30,19 +91,31 @@ def _export(options: argparse.Namespace, context: CommandContext, console: Conso
     from smtc_app import project_verbs
 
     summary = project_verbs.export(
-        options.project, options.output, context=context, say=console.say, overwrite=options.overwrite
+        options.project,
+        options.output,
+        choice=_export_choice(options),
+        context=context,
+        say=console.say,
+        model=options.model,
+        device=options.device,
     )
-    return summary, f"{len(summary['objects'])} objects on {summary['frames']} frames in {options.output}"
+    count = len(summary["objects"])
+    text = f"{count} objects on {summary['frames']} frames in {options.output}. {summary['checked']}"
+    return summary, text
 
 
 def _run_parser(verb: str) -> argparse.ArgumentParser:
     parser = verb_parser(
-        verb, "Propagate a project anew from its keyframes, with its parameters, and export it."
+        verb,
+        "Propagate a project anew, as it was done in the window, and export it: the same bytes each time.",
     )
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = _formats_epilog()
     parser.add_argument("project", type=Path, metavar="PROJECT", help="folder <name>.smtc")
     add_output(parser)
+    _add_export_options(parser)
     add_model(parser, preset=True)
-    parser.set_defaults(preset=None)
+    parser.set_defaults(preset=None, device=None)
     add_cache(parser)
     add_common(parser)
     return parser
@@ -54,19 +127,21 @@ def _run(options: argparse.Namespace, context: CommandContext, console: Console)
     summary = project_verbs.run(
         options.project,
         options.output,
+        choice=_export_choice(options),
         context=context,
         say=console.say,
         model=options.model,
         preset=options.preset,
         device=options.device,
-        overwrite=options.overwrite,
         cache=cache_choice(options),
     )
-    count = len(summary["objects"])
-    return (
-        summary,
-        f"{count} objects on {summary['frames']} frames in {options.output} ({how_computed(summary)})",
+    count, found = len(summary["objects"]), summary["reproduced"]
+    text = (
+        f"{count} objects on {summary['frames']} frames in {options.output} ({how_computed(summary)}); "
+        f"{found['equal']} frames as in the project, {found['different']} otherwise, "
+        f"{found['renewed']} renewed"
     )
+    return summary, text
 
 
 PROJECT_VERBS = {"export": (_export_parser, _export), "run": (_run_parser, _run)}

@@ -33,6 +33,7 @@ from .memory import LabelMemory
 from .motion import compose
 from .propagation_config import PropagationConfig
 from .refine import refine_labels, upsample_labels
+from .soft_maps import native_probabilities
 from .soft_store import SoftLabels, SoftStore
 
 logger = logging.getLogger(__name__)
@@ -44,6 +45,7 @@ _GRID_MODES = {"nearest": "nearest-exact", "bilinear": "bilinear", "area": "area
 
 
 DIRECTIONS = ("forward", "backward", "both")
+TakeSoft = Callable[[int, Mapping[int, np.ndarray]], None]
 
 AHEAD = 2
 """Frames that reading and features, and again matching, may be ahead of what follows them."""
@@ -223,6 +225,7 @@ def propagate(
     cancelled: Callable[[], bool] | None = None,
     features: FeatureStore | None = None,
     overlap: bool = True,
+    take_soft: TakeSoft | None = None,
 ) -> Iterator[PropagatedFrame]:
     """Labels of every frame that keyframes reach, except the keyframes, in the order computed.
 
@@ -238,6 +241,8 @@ def propagate(
         cancelled: asked again and again, from several threads; the generator ends when it says True.
         features: where features are kept: `cached_for` these frames and settings; None: nowhere.
         overlap: read and describe the next frames, match, and refine at the same time, in three threads.
+        take_soft: called with (frame, {id: probability float32 (H,W)}) before each frame is given, in the
+            thread that refines.
 
     Raises ModelError for labels that are empty, do not fit the frames, or lie outside the video, and for a
     wrong direction or span.
@@ -266,6 +271,7 @@ def propagate(
     run = _Run(
         model, frames, truth, config, chosen, objects, cancelled or (lambda: False), described, overlap
     )
+    run.take_soft = take_soft
     if direction == "both":
         return run.both_ways(start, stop)
     return run.one_way(start, stop, backward=direction == "backward")
@@ -302,6 +308,7 @@ class _Run:
     ) -> None:
         self._features = features
         self._overlap = overlap
+        self.take_soft: TakeSoft | None = None
         self._frames = frames
         self._keyframes = keyframes
         self._config = config
@@ -415,6 +422,10 @@ class _Run:
 
     def _frame(self, propagator: Propagator, step: _Step, sources: tuple[int, ...]) -> PropagatedFrame:
         labels = propagator.labels(step.soft, step.frame)
+        if self.take_soft is not None:
+            maps = native_probabilities(step.soft, step.frame, refine=self._config.refine)
+            chosen = self._objects
+            self.take_soft(step.index, {i: m for i, m in maps.items() if chosen is None or i in chosen})
         confidence = step.soft.confidence
         if self._objects is not None:
             labels[~np.isin(labels, sorted(self._objects))] = 0

@@ -10,7 +10,7 @@ Letters: H x W pixels, hf x wf cells of the grid of the soft labels, L label cha
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import cv2
 import numpy as np
@@ -110,12 +110,29 @@ def refine_labels(
     (H,W,3) RGB. Returns uint16 (H,W).
     """
     height, width = frame.shape[:2]
-    hf, wf = soft.shape[1:]
-    small = cv2.resize(frame, (wf, hf), interpolation=cv2.INTER_AREA)
-    small_guide = lab_guide(small)
     best = np.zeros((height, width), np.float32)
     labels = np.zeros((height, width), np.uint16)
     background = np.ones((height, width), np.float32)
+    for label, region, full in refined_channels(soft, ids, frame, radius=radius, epsilon=epsilon):
+        background[region] -= full
+        better = full > best[region]
+        best[region][better] = full[better]
+        labels[region][better] = label
+    labels[background >= best] = 0
+    return labels
+
+
+def refined_channels(
+    soft: np.ndarray, ids: Sequence[int], frame: np.ndarray, *, radius: int = 2, epsilon: float = 1e-4
+) -> Iterator[tuple[int, Region, np.ndarray]]:
+    """(label, region of the image, its probabilities float32 there) of every object; nothing is elsewhere.
+
+    Arguments as `refine_labels`.
+    """
+    height, width = frame.shape[:2]
+    hf, wf = soft.shape[1:]
+    small = cv2.resize(frame, (wf, hf), interpolation=cv2.INTER_AREA)
+    small_guide = lab_guide(small)
     for channel, label in zip(soft[1:], ids[1:], strict=True):
         box = box_of(channel > UNCERTAIN[0], radius * 3, (hf, wf))
         if box is None:
@@ -135,14 +152,7 @@ def refine_labels(
             ((target > UNCERTAIN[0]) & (target < UNCERTAIN[1])).astype(np.uint8), np.ones((3, 3), np.uint8)
         )
         band = cv2.resize(band, shape, interpolation=cv2.INTER_NEAREST).astype(bool)
-        full = np.where(band, np.clip(full, 0, 1), plain)
-        region = np.s_[py0:py1, px0:px1]
-        background[region] -= full
-        better = full > best[region]
-        best[region][better] = full[better]
-        labels[region][better] = label
-    labels[background >= best] = 0
-    return labels
+        yield label, np.s_[py0:py1, px0:px1], np.where(band, np.clip(full, 0, 1), plain)
 
 
 def box_of(mask: np.ndarray, margin: int, size: tuple[int, int]) -> tuple[int, int, int, int] | None:

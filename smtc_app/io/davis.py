@@ -102,6 +102,20 @@ def prepare_output(out: str | Path, *, overwrite: bool = False, source: FrameSou
     Raises:
         UserError: it is a file, holds something, is the source itself, or cannot be written.
     """
+    folder = check_output(out, overwrite=overwrite, source=source)
+    try:
+        remove_listed_masks(folder)
+    except OSError as error:
+        raise UserError(f"The earlier export in {folder} cannot be replaced: {error}.") from error
+    return folder
+
+
+def check_output(out: str | Path, *, overwrite: bool = False, source: FrameSource | None = None) -> Path:
+    """Make `out` a folder that may be written to, and leave in it what is there.
+
+    Raises:
+        UserError: as `prepare_output`.
+    """
     folder = Path(out).expanduser()
     if source is not None and _inside_source(folder, source):
         raise UserError(f"{folder} holds the source itself; choose another output folder.")
@@ -119,7 +133,6 @@ def prepare_output(out: str | Path, *, overwrite: bool = False, source: FrameSou
         )
     if not os.access(folder, os.W_OK | os.X_OK):
         raise UserError(f"{folder} cannot be written: permission denied.")
-    _remove_earlier_export(folder)
     return folder
 
 
@@ -129,22 +142,27 @@ def _inside_source(folder: Path, source: FrameSource) -> bool:
     return folder.resolve() in folders
 
 
-def _remove_earlier_export(folder: Path) -> None:
-    listing = folder / FRAMES_CSV
-    if not listing.is_file():
-        return
+def read_listing(file: Path) -> list[dict[str, str]]:
+    """The rows of a `frames.csv`; none when it is missing or not one of ours. Raises OSError."""
+    if not file.is_file():
+        return []
     try:
-        with listing.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-        if rows and set(rows[0]) != set(CSV_HEADER):
-            return  # not ours
-        for row in rows:
-            name = row["name"]
-            if name and Path(name).name == name:
-                (folder / f"{name}.png").unlink(missing_ok=True)
-        listing.unlink()
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"The earlier export in {folder} cannot be replaced: {error}.") from error
+        with file.open(newline="", encoding="utf-8") as opened:
+            rows = list(csv.DictReader(opened))
+    except (UnicodeDecodeError, csv.Error):
+        return []
+    return rows if rows and set(rows[0]) == set(CSV_HEADER) else []
+
+
+def remove_listed_masks(folder: Path) -> None:
+    """Remove the masks that a folder's `frames.csv` lists, and the list. Raises OSError."""
+    rows = read_listing(folder / FRAMES_CSV)
+    for row in rows:
+        name = row["name"]
+        if name and Path(name).name == name:
+            (folder / f"{name}.png").unlink(missing_ok=True)
+    if rows:
+        (folder / FRAMES_CSV).unlink(missing_ok=True)
 
 
 class DavisWriter:
@@ -208,15 +226,19 @@ class DavisWriter:
 
     def finish(self) -> Path:
         """Write `frames.csv` for the frames written so far; returns its path."""
-        text = io.StringIO(newline="")
-        rows = csv.writer(text, lineterminator="\n")
-        rows.writerow(CSV_HEADER)
-        for index in self.written:
-            name, seconds = self._source.name(index), f"{self._source.timestamp(index):.6f}"
-            rows.writerow([index, name, seconds, self._hashes[index]])
         path = self.out / FRAMES_CSV
-        write_atomically(path, text.getvalue().encode())
+        write_atomically(path, frames_csv(self._source, self._hashes))
         return path
+
+
+def frames_csv(source: FrameSource, hashes: Mapping[int, str]) -> bytes:
+    """The content of `frames.csv`: a row for every frame in `hashes`, in ascending order."""
+    text = io.StringIO(newline="")
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(CSV_HEADER)
+    for index in sorted(hashes):
+        rows.writerow([index, source.name(index), f"{source.timestamp(index):.6f}", hashes[index]])
+    return text.getvalue().encode()
 
 
 def contiguous_ids(ids: Sequence[int]) -> dict[int, int]:

@@ -92,6 +92,9 @@ class ImageSource(FrameSource):
     def name(self, index: int) -> str:
         return self._files[self._checked(index)].stem
 
+    def image_file(self, index: int) -> Path:
+        return self._files[self._checked(index)]
+
     def timestamp(self, index: int) -> float:
         """Seconds at `fps`; images carry no time of their own."""
         return self._checked(index) / self.fps
@@ -171,6 +174,13 @@ def _only_sequence(root: Path) -> Path:
         raise UserError(f"{images} holds no sequence: expected {images}/<resolution>/<sequence>/*.jpg.")
     names = ", ".join(folder.name for folder in sequences[:8]) + (", ..." if len(sequences) > 8 else "")
     raise UserError(f"{root} holds {len(sequences)} sequences ({names}); open one, such as {sequences[0]}.")
+
+
+def is_plain_jpeg(file: Path) -> bool:
+    """Whether a file is a JPEG that every reader shows alike: upright, and RGB or grey."""
+    with _opened(file) as image:
+        orientation = image.getexif().get(EXIF_ORIENTATION, 1) if image.format == "JPEG" else 0
+        return orientation == 1 and image.mode in ("RGB", "L")
 
 
 def displayed_size(file: Path) -> tuple[int, int]:

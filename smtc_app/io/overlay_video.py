@@ -21,9 +21,14 @@ logger = logging.getLogger(__name__)
 TIME_BASE = Fraction(1, 90_000)
 
 
-def draw_overlay(frame: np.ndarray, labels: np.ndarray, *, opacity: float = 0.5) -> np.ndarray:
-    """The frame uint8 (H,W,3) with each object of labels (H,W) tinted in its DAVIS colour and outlined."""
-    tint = davis_palette()[labels.astype(np.uint16) % 256]
+def draw_overlay(
+    frame: np.ndarray, labels: np.ndarray, *, opacity: float = 0.5, colours: np.ndarray | None = None
+) -> np.ndarray:
+    """The frame uint8 (H,W,3) with each object of labels (H,W) tinted and outlined.
+
+    colours: uint8 (largest id + 1, 3) by id; None takes those of DAVIS.
+    """
+    tint = davis_palette()[labels.astype(np.uint16) % 256] if colours is None else colours[labels]
     inside = (labels > 0)[..., None]
     mixed = np.where(inside, frame * (1 - opacity) + tint * opacity, frame).astype(np.uint8)
     values = labels.astype(np.float32)
@@ -72,7 +77,10 @@ class OverlayVideo:
 
     def write(self, frame: np.ndarray, labels: np.ndarray, timestamp_s: float | None = None) -> None:
         """Append a frame uint8 (H,W,3) with its labels (H,W), shown from `timestamp_s` on."""
-        picture = draw_overlay(frame, labels)
+        self.write_picture(draw_overlay(frame, labels), timestamp_s)
+
+    def write_picture(self, picture: np.ndarray, timestamp_s: float | None = None) -> None:
+        """Append what `draw_overlay` gave."""
         picture = np.pad(picture, ((0, self._size[1] % 2), (0, self._size[0] % 2), (0, 0)), mode="edge")
         image = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
         step = max(1, round(1 / self._fps / TIME_BASE))
@@ -91,6 +99,11 @@ class OverlayVideo:
                 self._container.mux(packet)
         except (av.error.FFmpegError, OSError) as error:
             raise UserError(f"{self.path} cannot be written: {error.strerror or error}.") from error
+
+    def abort(self) -> None:
+        """Drop the video; nothing is left of it."""
+        self._container.close()
+        self._temporary.unlink(missing_ok=True)
 
     def __enter__(self) -> Self:
         return self

@@ -51,6 +51,10 @@ class FrameSource(ABC):
     def name(self, index: int) -> str:
         """Name without suffix that files belonging to this frame carry."""
 
+    def image_file(self, index: int) -> Path | None:
+        """The image file that a frame is, None for frames of a video."""
+        return None
+
     @abstractmethod
     def timestamp(self, index: int) -> float:
         """Presentation time in seconds on the clock of the file."""

@@ -10,6 +10,7 @@ from typing import Any
 from smtc_app.core.dataset import Dataset
 from smtc_app.core.document import Document, DocumentState
 from smtc_app.core.errors import UserError
+from smtc_app.core.replay import runs_from_json
 from smtc_app.io.autosave import Autosave
 from smtc_app.io.dataset import find_dataset, scan_dataset
 from smtc_app.io.dataset_state import DatasetFolder
@@ -62,6 +63,7 @@ def open_task(
         info.path,
         tuple(notes),
         info=info,
+        runs=runs_from_json(info.parameters.get("runs")),
         release=lock.release,
         recovery=recovery,
         saved_state=saved_state if recovery is not None else None,
@@ -115,7 +117,9 @@ def save_task(
     def progress(done: int, total: int) -> None:
         ctx.progress(done, total, "writing masks")
 
-    info = save_project(path, state, source, parameters, save_id=save_id, progress=progress)
+    models = [run.model for run in runs_from_json(parameters.get("runs")) if run.model]
+    model = models[-1] if models else None
+    info = save_project(path, state, source, parameters, model=model, save_id=save_id, progress=progress)
     if ProjectLock.held_here(info.path):
         return info, None
     return info, ProjectLock(info.path).acquire().release

@@ -9,6 +9,7 @@ from typing import Any
 
 from smtc_app.core.dataset import Dataset
 from smtc_app.core.document import Document
+from smtc_app.core.replay import PropagationRun
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,7 @@ class Opened:
     release      gives up the right to write into its folder
     recovery     unsaved work that a crash had left and that is in the document now
     saved_state  what the project holds without it
+    runs         propagation runs behind the project's labels
     first_mask   frame and file of the first mask that lies beside the footage (DAVIS layout)
     """
 
@@ -33,6 +35,7 @@ class Opened:
     recovery: Any = None
     saved_state: Any = None
     first_mask: tuple[int, Path] | None = None
+    runs: tuple[PropagationRun, ...] = ()
 
     def close(self) -> None:
         """Let go of it, when it is not wanted any more."""

@@ -263,6 +263,7 @@ def propagate_task(
     preset: str = "default",
     device: str = "auto",
     cache: CacheChoice | None = None,
+    take_soft: Callable[[int, Mapping[int, np.ndarray]], None] | None = None,
 ) -> RunSummary:
     """Propagate the keyframes' labels; every frame is handed over with `ctx.partial` as a `PropagatedFrame`.
 
@@ -272,6 +273,7 @@ def propagate_task(
         span: first and one past the last frame to compute; None: the whole video.
         objects: ids to propagate; None: all.
         cache: where features are kept between runs; None: nowhere. The result is the same.
+        take_soft: called with (frame, {id: probability float32 (H,W)}) before each frame is handed over.
 
     Raises:
         UserError: no labels, a model that cannot be loaded, a frame that cannot be read.
@@ -301,6 +303,7 @@ def propagate_task(
             objects=objects,
             cancelled=ctx.cancelled,
             features=kept,
+            take_soft=take_soft,
         )
         count = 0
         with closing(frames):  # ends the threads that run ahead, whatever happens here

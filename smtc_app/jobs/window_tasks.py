@@ -16,8 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from smtc_app.core.document import DocumentState
-from smtc_app.io.davis import export_davis
 from smtc_app.io.masks import read_mask
 from smtc_app.jobs import tasks
 from smtc_app.jobs.context import TaskContext
@@ -84,38 +82,6 @@ def propagate_groups_task(
         frames += summary.frames
         fell_back = fell_back or summary.fell_back_to_cpu
     return RunSummary(summary.model, frames, fell_back)
-
-
-def export_task(
-    ctx: TaskContext,
-    source: FrameSource,
-    state: DocumentState,
-    folder: Path,
-    *,
-    frames: tuple[int, int],
-    objects: Sequence[int],
-    overwrite: bool,
-) -> int:
-    """Write DAVIS masks of the frames [first, stop), each read back and compared; returns how many.
-
-    Args:
-        objects: ids to export, renumbered 1, 2, ... in ascending order.
-    """
-    first, stop = frames
-
-    def progress(done: int, total: int) -> None:
-        ctx.progress(done, total, "writing masks")
-
-    export_davis(
-        folder,
-        source,
-        state.labels,
-        frames=range(first, stop),
-        ids=sorted(objects),
-        overwrite=overwrite,
-        progress=progress,
-    )
-    return stop - first
 
 
 def import_mask_task(

@@ -72,7 +72,14 @@ ACTIONS: tuple[ActionSpec, ...] = (
         "import",
         separator=True,
     ),
-    A("export", "Export Masks…", "Write DAVIS masks (indexed PNG)", "File", ("Ctrl+E",), "export"),
+    A(
+        "export",
+        "Export Masks…",
+        "Write masks in any of eight formats",
+        "File",
+        ("Ctrl+E",),
+        "export",
+    ),
     A("close", "Close", "Close the video", "File", ("Ctrl+W",), separator=True),
     A(
         "close_dataset",

@@ -1,12 +1,11 @@
-"""Asks what to export and where to, and says beforehand what will be written."""
+"""Asks what to export, how and where to, and says beforehand what will be written."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from PySide6.QtCore import QSize, Qt, Slot
+from PySide6.QtCore import Qt, Slot
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -17,53 +16,64 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QLineEdit,
-    QListWidget,
-    QListWidgetItem,
     QPushButton,
-    QSpinBox,
     QVBoxLayout,
     QWidget,
 )
 
+from smtc_app.core.export import FORMATS, MAX_INDEXED_OBJECTS, ExportFormat, ExportRequest
+from smtc_app.ui.export_fields import FormatOptions, FrameRangeField, ObjectChecklist
 from smtc_app.ui.object_panel import ObjectRow
-from smtc_app.ui.theme import SPACING_PX, SPIN_TEXT_MARGINS_PX, Theme
+from smtc_app.ui.theme import SPACING_PX, Theme
 
-LARGEST_PNG_ID = 254
-
-
-@dataclass(frozen=True)
-class ExportRequest:
-    """What to write: frames `first` to `stop` - 1, these objects, into `folder`."""
-
-    folder: Path
-    first: int
-    stop: int
-    objects: tuple[int, ...]
-    overwrite: bool
+WIDTH_PX = 580
 
 
 class ExportDialog(QDialog):
-    """Folder, range of frames, objects; `request` after `exec` or `accepted`."""
+    """Format, frames, objects, folder; `request` after `exec` or `accepted`."""
 
     def __init__(
         self,
-        folder: Path,
+        base: Path,
         frame_count: int,
         labelled: Sequence[int],
         rows: Sequence[ObjectRow],
         current: int = 0,
         *,
         chosen: tuple[int, int] | None = None,
+        format_key: str = "davis",
+        fps: float = 25.0,
+        images: bool = True,
         parent: QWidget | None = None,
     ) -> None:
-        """`labelled`: sorted indices of the frames that have labels; `chosen`: the range on the timeline."""
+        """What is open, and what to begin with.
+
+        base      folder and name that the suggested folders begin with
+        labelled  sorted indices of the frames that have labels
+        chosen    the range on the timeline
+        fps       of the footage
+        images    whether the frames are not image files yet, so that datasets need them written
+        """
         super().__init__(parent)
         self.setWindowTitle("Export Masks")
-        self.setMinimumWidth(540)
-        self._frame_count = frame_count
-        self._labelled = tuple(labelled)
-        self._folder = QLineEdit(str(folder))
+        self.setMinimumWidth(WIDTH_PX)
+        self._base = base
+        self._labelled = frozenset(labelled)
+        self._format = QComboBox()
+        self._format.setMaxVisibleItems(len(FORMATS))
+        for entry in FORMATS.values():
+            self._format.addItem(entry.title, entry.key)
+            self._format.setItemData(self._format.count() - 1, entry.explanation, Qt.ItemDataRole.ToolTipRole)
+        self._format.setCurrentIndex(max(0, self._format.findData(format_key)))
+        self._explanation = QLabel()
+        self._explanation.setObjectName("soft")
+        self._explanation.setWordWrap(True)
+        self._options = FormatOptions(fps, images=images)
+        self._frames = FrameRangeField(frame_count, labelled, current, chosen)
+        self._objects = ObjectChecklist(rows)
+        self._folder = QLineEdit()
         self._folder.setObjectName("exportFolder")
+        self._folder_is_own = False
         browse = QPushButton("Choose…")
         browse.setAutoDefault(False)
         browse.clicked.connect(self._on_browse)
@@ -71,56 +81,23 @@ class ExportDialog(QDialog):
         folder_row.setSpacing(SPACING_PX)
         folder_row.addWidget(self._folder, 1)
         folder_row.addWidget(browse)
-        self._range = QComboBox()
-        self._range.addItem(f"All frames ({frame_count})", "all")
-        if self._labelled:
-            first, last = self._labelled[0], self._labelled[-1]
-            self._range.addItem(f"From the first labelled frame to the last ({first}–{last})", "labelled")
-        if chosen is not None:
-            self._range.addItem(f"The range on the timeline ({chosen[0]}–{chosen[1] - 1})", "range")
-            self._range.setCurrentIndex(self._range.count() - 1)
-        self._chosen = chosen
-        self._range.addItem("This frame", "current")
-        self._range.addItem("From … to …", "custom")
-        self._current = current
-        self._first, self._last = QSpinBox(), QSpinBox()
-        for spin in (self._first, self._last):
-            spin.setRange(0, max(0, frame_count - 1))
-            spin.lineEdit().setTextMargins(*SPIN_TEXT_MARGINS_PX)
-        self._last.setValue(max(0, frame_count - 1))
-        self._custom = QWidget()
-        custom = QHBoxLayout(self._custom)
-        custom.setContentsMargins(0, 0, 0, 0)
-        custom.addWidget(self._first)
-        custom.addWidget(QLabel("to"))
-        custom.addWidget(self._last)
-        custom.addStretch()
-        self._objects = QListWidget()
-        self._objects.setFixedHeight(min(168, 14 + 26 * max(2, len(rows))))
-        for row in rows:
-            item = QListWidgetItem(f"{row.id}   {row.name}")
-            item.setFlags(Qt.ItemFlag.ItemIsUserCheckable | Qt.ItemFlag.ItemIsEnabled)
-            item.setCheckState(Qt.CheckState.Checked)
-            item.setData(Qt.ItemDataRole.UserRole, row.id)
-            item.setSizeHint(QSize(0, 26))
-            self._objects.addItem(item)
-        self._overwrite = QCheckBox("Replace what the folder holds")
+        self._overwrite = QCheckBox("Replace the earlier export in this folder")
+        self._overwrite.setToolTip("Other files in the folder stay")
         self._summary = QLabel()
         self._summary.setWordWrap(True)
         self._summary.setMinimumHeight(3 * self._summary.fontMetrics().lineSpacing())
         self._summary.setAlignment(Qt.AlignmentFlag.AlignTop)
-        form = QFormLayout()
-        form.setLabelAlignment(Qt.AlignmentFlag.AlignRight)
-        form.setHorizontalSpacing(12)
-        form.setVerticalSpacing(10)
-        format_label = QLabel("DAVIS: indexed PNG, one per frame, with frames.csv")
-        format_label.setObjectName("soft")
-        form.addRow("Format", format_label)
-        form.addRow("Folder", folder_row)
-        form.addRow("", self._overwrite)
-        form.addRow("Frames", self._range)
-        form.addRow("", self._custom)
-        form.addRow("Objects", self._objects)
+        self._form = QFormLayout()
+        self._form.setLabelAlignment(Qt.AlignmentFlag.AlignRight)
+        self._form.setHorizontalSpacing(12)
+        self._form.setVerticalSpacing(10)
+        self._form.addRow("Format", self._format)
+        self._form.addRow("", self._explanation)
+        self._form.addRow("", self._options)
+        self._form.addRow("Frames", self._frames)
+        self._form.addRow("Objects", self._objects)
+        self._form.addRow("Folder", folder_row)
+        self._form.addRow("", self._overwrite)
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
         self._export = QPushButton("Export")
         self._export.setProperty("primary", True)
@@ -131,99 +108,131 @@ class ExportDialog(QDialog):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(20, 18, 20, 16)
         layout.setSpacing(14)
-        layout.addLayout(form)
+        layout.addLayout(self._form)
         layout.addWidget(self._summary)
         layout.addWidget(buttons)
+        self._on_format_changed()
+        self._format.currentIndexChanged.connect(self._on_format_changed)
+        self._folder.textEdited.connect(self._on_folder_edited)
         for signal in (
             self._folder.textChanged,
-            self._range.currentIndexChanged,
-            self._first.valueChanged,
-            self._last.valueChanged,
-            self._objects.itemChanged,
             self._overwrite.toggled,
+            self._options.changed,
+            self._frames.changed,
+            self._objects.changed,
         ):
             signal.connect(self._on_changed)
-        self._on_changed()
+        self._folder.setFocus()
+        self._folder.selectAll()
 
     @property
     def request(self) -> ExportRequest:
         """What the person asked for."""
-        first, stop = self._frames()
-        return ExportRequest(self._path(), first, stop, self._ids(), self._overwrite.isChecked())
+        first, stop = self._frames.bounds
+        chosen, options = self.chosen_format, self._options
+        return ExportRequest(
+            self._path(),
+            first,
+            stop,
+            self._objects.ids,
+            self._overwrite.isChecked(),
+            chosen.key,
+            self._frames.step.value(),
+            chosen.images and options.images.isChecked(),
+            options.fps.value() if options.own_fps.isChecked() else None,
+            options.opacity.value() / 100,
+            options.bits.currentData(),
+        )
+
+    @property
+    def chosen_format(self) -> ExportFormat:
+        """The format that is chosen."""
+        return FORMATS[self._format.currentData()]
+
+    def choose_format(self, key: str) -> None:
+        """Choose a format by its key."""
+        self._format.setCurrentIndex(self._format.findData(key))
 
     def _path(self) -> Path:
         return Path(self._folder.text().strip()).expanduser()
 
-    def _ids(self) -> tuple[int, ...]:
-        items = (self._objects.item(row) for row in range(self._objects.count()))
-        return tuple(
-            item.data(Qt.ItemDataRole.UserRole)
-            for item in items
-            if item.checkState() == Qt.CheckState.Checked
-        )
-
-    def _frames(self) -> tuple[int, int]:
-        choice = self._range.currentData()
-        if choice == "labelled":
-            return self._labelled[0], self._labelled[-1] + 1
-        if choice == "range":
-            return self._chosen
-        if choice == "current":
-            return self._current, self._current + 1
-        if choice == "custom":
-            return self._first.value(), self._last.value() + 1
-        return 0, self._frame_count
+    def _suggestion(self) -> Path:
+        """A folder beside the footage that is named after it and the format, and holds nothing yet."""
+        wanted = self._base.with_name(f"{self._base.name}-{self.chosen_format.key}")
+        number, folder = 2, wanted
+        while _holds_something(folder):
+            folder = wanted.with_name(f"{wanted.name}-{number}")
+            number += 1
+        return folder
 
     def _problem(self) -> str:
         if not self._folder.text().strip():
             return "Choose a folder."
-        if not self._ids():
+        ids = self._objects.ids
+        if not ids:
             return "Choose at least one object."
-        if len(self._ids()) > LARGEST_PNG_ID:
+        if self.chosen_format.indexed and len(ids) > MAX_INDEXED_OBJECTS:
             return (
-                f"An indexed PNG holds {LARGEST_PNG_ID} objects, {len(self._ids())} are chosen: "
-                "export them in several runs into several folders."
+                f"An indexed PNG holds {MAX_INDEXED_OBJECTS} objects, {len(ids)} are chosen: export them in "
+                "parts into several folders, or choose COCO, YouTube-VIS, binary masks or CSV."
             )
-        first, stop = self._frames()
+        first, stop = self._frames.bounds
         if stop <= first:
             return "The last frame lies before the first."
         path = self._path()
         if path.exists() and not path.is_dir():
             return f"{path.name} is a file: choose a folder."
-        if self._occupied() and not self._overwrite.isChecked():
-            return f"{path.name} is not empty: choose another folder, or have its contents replaced."
+        if _holds_something(path) and not self._overwrite.isChecked():
+            return f"{path.name} is not empty: choose another folder, or have the export in it replaced."
         return ""
 
-    def _occupied(self) -> bool:
-        path = self._path()
-        try:
-            return path.is_dir() and next(path.iterdir(), None) is not None
-        except OSError:
-            # A folder that cannot be listed: writing will say why.
-            return False
+    def _plan(self) -> str:
+        request = self.request
+        frames, ids = request.frames, request.objects
+        bare = sum(1 for frame in frames if frame not in self._labelled)
+        what = "1 frame" if len(frames) == 1 else f"{len(frames):,} frames"
+        text = f"Writes {what} with {len(ids)} object{'s' if len(ids) != 1 else ''}"
+        if list(ids) != list(range(1, len(ids) + 1)):
+            text += f", renumbered 1 to {len(ids)}"
+        text += f"; {bare:,} of them without labels." if bare else "."
+        if self.chosen_format.soft:
+            return text + " The propagated frames are computed once more, which takes its time."
+        return text + " Everything is read back and compared."
+
+    @Slot()
+    def _on_format_changed(self, *_values: object) -> None:
+        chosen = self.chosen_format
+        self._explanation.setText(chosen.explanation)
+        self._options.set_format(chosen)
+        self._form.setRowVisible(self._options, chosen.images or chosen.overlay or chosen.soft)
+        if not self._folder_is_own:
+            self._folder.setText(str(self._suggestion()))
+        self._on_changed()
+
+    @Slot()
+    def _on_folder_edited(self, _text: str) -> None:
+        self._folder_is_own = True
 
     @Slot()
     def _on_changed(self, *_values: object) -> None:
-        self._custom.setVisible(self._range.currentData() == "custom")
-        self._overwrite.setVisible(self._occupied())
+        self._form.setRowVisible(self._overwrite, _holds_something(self._path()))
         problem = self._problem()
         self._export.setEnabled(not problem)
         c = Theme.current().colours
         self._summary.setStyleSheet(f"color: {c.warning if problem else c.text_soft}")
-        if problem:
-            self._summary.setText(problem)
-            return
-        first, stop = self._frames()
-        ids = self._ids()
-        bare = sum(1 for frame in range(first, stop) if frame not in set(self._labelled))
-        text = f"Writes {stop - first} masks of {len(ids)} object{'s' if len(ids) != 1 else ''}"
-        if list(ids) != list(range(1, len(ids) + 1)):
-            text += f", renumbered 1 to {len(ids)}"
-        text += f"; {bare} of them without labels." if bare else "."
-        self._summary.setText(text + " They are read back and compared afterwards.")
+        self._summary.setText(problem or self._plan())
 
     @Slot()
     def _on_browse(self) -> None:
         chosen = QFileDialog.getExistingDirectory(self, "Export into", str(self._path().parent))
         if chosen:
+            self._folder_is_own = True
             self._folder.setText(chosen)
+
+
+def _holds_something(path: Path) -> bool:
+    try:
+        return path.is_dir() and next(path.iterdir(), None) is not None
+    except OSError:
+        # A folder that cannot be listed: writing will say why.
+        return False

@@ -14,10 +14,11 @@ from PySide6.QtCore import QObject, QUrl, Signal
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QDialog, QFileDialog, QMessageBox, QWidget
 
+from smtc_app.core.export import FORMATS, ExportRequest, ExportResult
 from smtc_app.jobs.opened import FoundDataset, Opened, SourceMissing
 from smtc_app.jobs.runner import Job, JobRunner
 from smtc_app.ui.autosave_controller import AutosaveController
-from smtc_app.ui.dialogs_export import ExportDialog, ExportRequest
+from smtc_app.ui.dialogs_export import ExportDialog
 from smtc_app.ui.object_panel import ObjectRow
 from smtc_app.ui.services import Services
 from smtc_app.ui.session import Session
@@ -66,6 +67,7 @@ class ProjectController(QObject):
         autosave.restore = self.restore
         self._opening: Job | None = None
         self._saving: Job | None = None
+        self._export_format = "davis"
         self.before_close: Callable[[], None] = lambda: None
         """Ends whatever still reads the open footage."""
         self.end_jobs: Callable[[], None] = lambda: None
@@ -74,6 +76,12 @@ class ProjectController(QObject):
         """What is saved with the project besides the document."""
         self.usual_project: Callable[[], Path | None] = lambda: None
         """Where the open video is saved without asking; None: ask. A dataset has a place for each video."""
+        self.made_with: Callable[[], dict[str, Any]] = dict
+        """What the provenance of an export tells about settings."""
+        self.model_settings: Callable[[], dict[str, Any]] = dict
+        """Model and device of exports that compute something."""
+        self.model_runner: JobRunner | None = None
+        """Where those run, one after the other with proposals and propagation."""
 
     # Opening
 
@@ -213,6 +221,7 @@ class ProjectController(QObject):
         self.close_now()
         self._session.set_project(result.project, result.release)
         self._session.open(result.source, result.document, demo=result.demo)
+        self._session.runs = list(result.runs)
         if result.recovery is not None:
             self._session.undo.mark_unsaved()
         self.autosave.start(result)
@@ -389,47 +398,50 @@ class ProjectController(QObject):
             )
             return
         base = session.project or Path(session.source.path)
-        folder = self._last_folder() / f"{base.stem}-masks"
         dialog = ExportDialog(
-            folder,
+            self._last_folder() / base.stem,
             session.document.frame_count,
             session.document.labelled_frames,
             rows,
             session.frame,
             chosen=chosen,
+            format_key=self._export_format,
+            fps=session.source.fps,
+            images=session.source.kind == "video",
             parent=self._window,
         )
         if dialog.exec() == QDialog.DialogCode.Accepted:
+            self._export_format = dialog.chosen_format.key
             self.export(dialog.request)
 
     def export(self, request: ExportRequest) -> None:
-        """Write masks as asked, in the worker, from a frozen copy of the document."""
+        """Write what was asked for, in a worker, from a frozen copy of the document."""
         session = self._session
+        computes = FORMATS[request.format].soft
+        runner = self.model_runner if computes and self.model_runner is not None else self._runner
 
-        def on_done(count: int) -> None:
+        def on_done(result: ExportResult) -> None:
             def show() -> None:
-                QDesktopServices.openUrl(QUrl.fromLocalFile(str(request.folder)))
+                QDesktopServices.openUrl(QUrl.fromLocalFile(str(result.folder)))
 
-            masks = "1 mask" if count == 1 else f"{count} masks"
-            sentence = f"Wrote {masks} and frames.csv to {request.folder}; every mask was read back equal."
-            self.told.emit((sentence, "Open Folder", show))
+            self.told.emit((_export_told(result), "Open Folder", show))
 
-        self._runner.submit(
-            f"Exporting to {request.folder.name}",
+        runner.submit(
+            f"Exporting {FORMATS[request.format].title} to {request.folder.name}",
             self.services.export_task,
             session.source,
             session.document.snapshot(),
-            request.folder,
-            frames=(request.first, request.stop),
-            objects=request.objects,
-            overwrite=request.overwrite,
+            request,
+            runs=tuple(session.runs),
+            made_with={**self.made_with(), "project": session.project.name if session.project else None},
+            settings=self.model_settings() if computes else {},
             on_done=on_done,
             on_error=self.failed.emit,
             on_cancelled=self._on_export_cancelled,
         )
 
     def _on_export_cancelled(self) -> None:
-        self.warned.emit("The export was cancelled; the folder holds a part of the masks.")
+        self.warned.emit("The export was cancelled; nothing was written.")
 
     # Closing
 
@@ -476,3 +488,15 @@ class ProjectController(QObject):
         if session.is_open and not session.demo:
             return (session.project or Path(session.source.path)).parent
         return Path.home()
+
+
+def _export_told(result: ExportResult) -> str:
+    """What the banner says after an export."""
+    objects = "1 object" if len(result.objects) == 1 else f"{len(result.objects)} objects"
+    frames = "1 frame" if result.frames == 1 else f"{result.frames:,} frames"
+    sentence = f"Exported {objects} on {frames} to {result.folder}. Checked: {result.checked}"
+    if result.left_out:
+        names = ", ".join(f"'{name}'" for name in result.left_out[:3])
+        more = f" and {len(result.left_out) - 3} more" if len(result.left_out) > 3 else ""
+        sentence += f" Not on any of these frames: {names}{more}."
+    return sentence

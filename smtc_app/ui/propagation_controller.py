@@ -9,12 +9,14 @@ from __future__ import annotations
 import bisect
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from PySide6.QtCore import QObject, Signal
 
 from smtc_app.core import commands
+from smtc_app.core.replay import PropagationRun
 from smtc_app.jobs.runner import Job, JobRunner
 from smtc_app.ui.services import Services
 from smtc_app.ui.session import Session
@@ -68,6 +70,12 @@ class PropagationController(QObject):
         super().__init__(parent)
         self._session, self._runner, self._services = session, runner, services
         self._job: Job | None = None
+        self._count = 0
+        self._runs: list[PropagationRun] = []
+        self._propagated: Any = None
+        """The document that the run belongs to."""
+        self._models: dict[str, dict[str, str]] = {}
+        """What the last run with some settings told, for runs that are cancelled before they tell."""
         self.model_settings: Callable[[], dict[str, Any]] = dict
         self.range: tuple[int, int] | None = None
         """Frames to compute at most, (first, one past the last); None: no bound."""
@@ -90,6 +98,7 @@ class PropagationController(QObject):
             return
         revision, run, title = document.revision, object(), TITLES[direction]
         objects = sorted(set().union(*(ids for ids, *_ in groups)))
+        settings = self.model_settings()
 
         def on_partial(message: tuple[frozenset[int], Any]) -> None:
             if document is self._session.document:
@@ -104,10 +113,15 @@ class PropagationController(QObject):
             on_done=self._on_done,
             on_error=self._on_error,
             on_cancelled=self._on_cancelled,
-            **self.model_settings(),
+            **settings,
         )
         logger.info("%s: objects %s", title, objects)
-        self._count = 0
+        self._count, self._propagated = 0, document
+        noted = {key: settings.get(key) for key in ("model", "preset", "device")}
+        self._runs = [
+            PropagationRun(tuple(sorted(ids)), tuple(sorted(used)), way, *span, settings=noted)
+            for ids, used, way, span in groups
+        ]
         self.started.emit(job)
 
     def _plan(
@@ -157,6 +171,7 @@ class PropagationController(QObject):
         )
 
     def _on_done(self, summary: Any) -> None:
+        self._models[repr(self._runs[0].settings)] = {"name": summary.model.name, "hash": summary.model.hash}
         self._end()
         self.told.emit(f"Propagated over {self._count} frames.")
         # Last, because it may have to tell that the GPU was left, which matters more.
@@ -175,4 +190,8 @@ class PropagationController(QObject):
         job, self._job = self._job, None
         if self._session.undo is not None:
             self._session.undo.close_step()
+        if self._count and self._propagated is self._session.document:
+            self._session.runs += [
+                replace(run, model=self._models.get(repr(run.settings))) for run in self._runs
+            ]
         self.ended.emit(job)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from smtc_app.core.export import ExportResult
 from smtc_app.jobs.opened import FoundDataset, Opened, SourceMissing
 
 
@@ -35,8 +36,8 @@ class Services:
     """(ctx) -> unsaved work of crashes, newest first"""
     restore_task: Callable[..., Opened]
     """(ctx, recovery, footage) -> Opened"""
-    export_task: Callable[..., int]
-    """(ctx, source, state, folder, frames, objects, overwrite) -> number of masks written and read back"""
+    export_task: Callable[..., ExportResult]
+    """(ctx, source, state, request, runs, made_with, settings) -> what was written and read back"""
     import_mask_task: Callable[..., tuple[Any, Sequence[str]]]
     """(ctx, path, (width, height)) -> labels, notes"""
     propose_task: Callable[..., Any]

@@ -19,6 +19,7 @@ from smtc_app.core.undo import UndoStack
 
 if TYPE_CHECKING:
     from smtc_app.core.commands import Command
+    from smtc_app.core.replay import PropagationRun
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +52,8 @@ class Session(QObject):
         self.undo: UndoStack | None = None
         self.project: Path | None = None
         self.demo = False
+        self.runs: list[PropagationRun] = []
+        """How the propagated labels were made, for replaying and for the provenance."""
         self.release_project: Callable[[], None] | None = None
         """Gives up the right to write into the project's folder."""
         self.frame = 0
@@ -102,6 +105,7 @@ class Session(QObject):
         source, document = self.source, self.document
         self.source = self.document = self.undo = self.pixels = None
         self._selection, self.frame, self.solo, self.demo = (), 0, False, False
+        self.runs = []
         self.set_project(None, None)
         self.closed.emit(None)
         if source is not None:

@@ -233,12 +233,60 @@ def test_export_numbers_the_objects_of_a_project(clip, tmp_path, capsys):
     project = make_project(clip, tmp_path)
     out = tmp_path / "out"
     assert main(["export", str(project), "-o", str(out), "--format", "davis", "--json"]) == 0
-    assert names(out) == [*PNGS, "frames.csv"]
-    np.testing.assert_array_equal(read(out / "00001.png"), np.where(truth(1) == 3, 2, 0))
+    assert names(out) == [*PNGS, "export.json", "frames.csv", "provenance.json"]
+    np.testing.assert_array_equal(read(out / "00001.png"), truth(1) == 3)
     assert not read(out / "00000.png").any()
     captured = capsys.readouterr()
-    assert json.loads(captured.out)["objects"] == {"1": "ground", "2": "square"}
+    told = json.loads(captured.out)
+    assert (told["objects"], told["left_out"]) == ({"1": "square"}, ["ground"])
+    assert told["checked"] == "6 masks read back equal."
     assert "5 of 6 frames have no labels" in captured.err
+    assert "left out: ground" in captured.err
+
+
+@pytest.mark.parametrize(
+    ("key", "file"),
+    [
+        ("youtube-vos", "meta.json"),
+        ("youtube-vis", "instances.json"),
+        ("coco", "annotations.json"),
+        ("binary", "1_square/00001.png"),
+        ("soft", "1_square/00001.png"),
+        ("overlay", "clip_overlay.mp4"),
+        ("csv", "objects.csv"),
+    ],
+)
+def test_export_in_every_format(clip, tmp_path, capsys, key, file):
+    project = make_project(clip, tmp_path)
+    out = tmp_path / "out"
+    options = ["--range", "1:", "--step", "2", "--objects", "square", "--images", "--fps", "5"]
+    assert main(["export", str(project), "-o", str(out), "--format", key, *options, "--json"]) == 0
+    assert (out / file).is_file()
+    told = json.loads(capsys.readouterr().out)
+    assert (told["format"], told["frames"], told["objects"]) == (key, 3, {"1": "square"})
+    with (out / "frames.csv").open(newline="") as opened:
+        assert [row["index"] for row in csv.DictReader(opened)] == ["1", "3", "5"]
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--range", "4"], "not a range of frames such as 10:20"),
+        (["--range", "4:4"], "holds no frame"),
+        (["--range", "4:99"], "the video has frames 0 to 5"),
+        (["--step", "0"], "not a number from 1"),
+        (["--objects", "cat"], "no object 'cat'; there are 1 (ground), 2 (square)"),
+        (["--objects", ","], "names no object"),
+        (["--objects", "ground"], "nothing to export"),
+        (["--format", "gif"], "invalid choice: 'gif'"),
+        (["--fps", "0"], "not a number from 0.01"),
+    ],
+)
+def test_wrong_export_options_are_told(clip, tmp_path, capsys, options, sentence):
+    project = make_project(clip, tmp_path)
+    assert main(["export", str(project), "-o", str(tmp_path / "out"), *options]) == 2
+    assert sentence in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_run_replays_a_project_to_the_same_bytes(clip, tmp_path, quick_tasks):
@@ -246,8 +294,8 @@ def test_run_replays_a_project_to_the_same_bytes(clip, tmp_path, quick_tasks):
     before = {path: path.read_bytes() for path in project.rglob("*") if path.is_file()}
     for name in ("a", "b"):
         assert main(["run", str(project), "-o", str(tmp_path / name)]) == 0
-    assert names(tmp_path / "a") == [*PNGS, "frames.csv"]
-    np.testing.assert_array_equal(read(tmp_path / "a" / "00005.png"), np.where(truth(1) == 3, 2, 0))
+    assert names(tmp_path / "a") == [*PNGS, "export.json", "frames.csv", "provenance.json"]
+    np.testing.assert_array_equal(read(tmp_path / "a" / "00005.png"), truth(1) == 3)
     for path in (tmp_path / "a").iterdir():
         assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()
     assert {path: path.read_bytes() for path in project.rglob("*") if path.is_file()} == before
@@ -267,7 +315,7 @@ def test_run_with_the_real_model_gives_the_same_bytes(clip, tmp_path):
     arguments = ["run", str(project), "--model", "colour-texture", "--device", "cpu", "-o"]
     for name in ("a", "b"):
         assert main([*arguments, str(tmp_path / name)]) == 0
-    assert read(tmp_path / "a" / "00005.png").max() == 2
+    assert read(tmp_path / "a" / "00005.png").max() == 1
     for path in (tmp_path / "a").iterdir():
         assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()
 

@@ -10,9 +10,10 @@ from PIL import Image
 
 from smtc_app.core.commands import AddObject, SetLabels
 from smtc_app.core.errors import UserError
+from smtc_app.core.export import ExportRequest
 from smtc_app.core.undo import UndoStack
 from smtc_app.io.project_lock import ProjectLock
-from smtc_app.jobs import file_tasks, window_tasks
+from smtc_app.jobs import export_tasks, file_tasks, window_tasks
 from smtc_app.jobs.opened import SourceMissing
 from smtc_app.jobs.tasks import RunSummary
 
@@ -120,17 +121,11 @@ def test_a_project_without_its_video_says_so_and_is_not_left_locked(opened, fold
 def test_exported_masks_are_renumbered_and_counted(opened, tmp_path):
     labels = labelled(opened.document)
     ctx = Context()
-    count = window_tasks.export_task(
-        ctx,
-        opened.source,
-        opened.document.snapshot(),
-        tmp_path / "out",
-        frames=(1, 3),
-        objects=(1,),
-        overwrite=False,
+    result = export_tasks.export_task(
+        ctx, opened.source, opened.document.snapshot(), ExportRequest(tmp_path / "out", 1, 3, (1,))
     )
-    assert count == 2
-    assert ctx.reports[-1] == (2, 2)
+    assert result.frames == 2
+    assert ctx.reports[-1] == (4, 4)  # written, and read back
     assert np.array_equal(np.array(Image.open(tmp_path / "out" / "00001.png")), labels)
 
 

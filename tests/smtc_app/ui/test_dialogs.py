@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QLabel, QMainWindow
+from PySide6.QtWidgets import QLabel, QMainWindow, QPushButton
 
+from smtc_app.core.export import FORMATS
 from smtc_app.core.settings import Settings
 from smtc_app.ui.actions import ACTIONS, ActionTable
 from smtc_app.ui.dialogs_export import ExportDialog
@@ -20,8 +21,8 @@ ROWS = (ObjectRow(2, "dog"), ObjectRow(7, "ball"))
 
 @pytest.fixture
 def make_export(qtbot, tmp_path):
-    def make(folder="masks", rows=ROWS, **settings):
-        dialog = ExportDialog(tmp_path / folder, 20, range(4, 9), rows, 5, **settings)
+    def make(rows=ROWS, **settings):
+        dialog = ExportDialog(tmp_path / "clip", 20, range(4, 9), rows, 5, **settings)
         qtbot.addWidget(dialog)
         dialog.show()
         return dialog
@@ -32,14 +33,14 @@ def make_export(qtbot, tmp_path):
 def test_the_export_starts_with_everything(make_export, tmp_path):
     dialog = make_export()
     request = dialog.request
-    assert request.folder == tmp_path / "masks"
+    assert request.folder == tmp_path / "clip-davis"
     assert (request.first, request.stop, request.objects, request.overwrite) == (0, 20, (2, 7), False)
 
 
 def test_the_summary_says_what_will_be_written(make_export):
     dialog = make_export()
     text = dialog._summary.text()
-    assert "20 masks of 2 objects" in text
+    assert "20 frames with 2 objects" in text
     assert "renumbered 1 to 2" in text
     assert "15 of them without labels" in text
 
@@ -47,22 +48,25 @@ def test_the_summary_says_what_will_be_written(make_export):
 def test_ranges(make_export):
     dialog = make_export(chosen=(3, 6))
     assert (dialog.request.first, dialog.request.stop) == (3, 6)
-    dialog._range.setCurrentIndex(dialog._range.findData("labelled"))
+    choice = dialog._frames.choice
+    choice.setCurrentIndex(choice.findData("labelled"))
     assert (dialog.request.first, dialog.request.stop) == (4, 9)
-    dialog._range.setCurrentIndex(dialog._range.findData("current"))
+    choice.setCurrentIndex(choice.findData("current"))
     assert (dialog.request.first, dialog.request.stop) == (5, 6)
-    dialog._range.setCurrentIndex(dialog._range.findData("custom"))
-    dialog._first.setValue(10)
-    dialog._last.setValue(12)
+    choice.setCurrentIndex(choice.findData("custom"))
+    dialog._frames.first.setValue(10)
+    dialog._frames.last.setValue(12)
     assert (dialog.request.first, dialog.request.stop) == (10, 13)
-    dialog._first.setValue(15)
+    dialog._frames.first.setValue(15)
     assert not dialog._export.isEnabled()
 
 
 def test_an_occupied_folder_has_to_be_confirmed(make_export, tmp_path):
-    (tmp_path / "masks").mkdir()
-    (tmp_path / "masks" / "old.png").touch()
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "old.png").touch()
     dialog = make_export()
+    assert not dialog._overwrite.isVisible()
+    dialog._folder.setText(str(tmp_path / "mine"))
     assert not dialog._export.isEnabled()
     dialog._overwrite.setChecked(True)
     assert dialog._export.isEnabled()
@@ -81,11 +85,68 @@ def test_a_wrong_folder_is_refused(make_export, tmp_path, folder, sentence):
 def test_no_object_and_too_many_are_refused(make_export):
     dialog = make_export()
     for row in range(2):
-        dialog._objects.item(row).setCheckState(Qt.CheckState.Unchecked)
+        dialog._objects.list.item(row).setCheckState(Qt.CheckState.Unchecked)
     assert not dialog._export.isEnabled()
     many = make_export(rows=[ObjectRow(i, f"object {i}") for i in range(1, 256)])
     assert not many._export.isEnabled()
     assert "254" in many._summary.text()
+
+
+def test_the_suggested_folder_follows_the_format_until_it_is_edited(make_export, tmp_path):
+    (tmp_path / "clip-coco").mkdir()
+    (tmp_path / "clip-coco" / "annotations.json").touch()
+    dialog = make_export()
+    dialog.choose_format("binary")
+    assert dialog.request.folder == tmp_path / "clip-binary"
+    dialog.choose_format("coco")
+    assert dialog.request.folder == tmp_path / "clip-coco-2"
+    dialog._folder.setText("")
+    dialog._folder.textEdited.emit("")
+    dialog._folder.setText(str(tmp_path / "mine"))
+    dialog.choose_format("csv")
+    assert dialog.request.folder == tmp_path / "mine"
+
+
+@pytest.mark.parametrize("key", FORMATS)
+def test_every_format_is_explained_and_asks_for_its_own(make_export, key):
+    dialog = make_export(format_key=key, fps=30)
+    chosen, options = FORMATS[key], dialog._options
+    assert dialog._explanation.text() == chosen.explanation
+    assert dialog.request.format == key
+    assert options.images.isVisible() == chosen.images == dialog.request.images
+    assert options.opacity.isVisible() == options.fps.isVisible() == chosen.overlay
+    assert options.bits.isVisible() == chosen.soft
+
+
+def test_step_speed_and_opacity(make_export):
+    dialog = make_export(format_key="overlay", fps=29.97)
+    dialog._frames.step.setValue(3)
+    assert dialog.request.fps is None
+    assert dialog.request.step == 3
+    assert "7 frames" in dialog._summary.text()
+    dialog._options.own_fps.setChecked(True)
+    assert dialog.request.fps == pytest.approx(29.97)
+    dialog._options.opacity.setValue(80)
+    assert dialog.request.opacity == 0.8
+
+
+def test_formats_without_ids_take_any_number_of_objects(make_export):
+    dialog = make_export(rows=[ObjectRow(i, f"object {i}") for i in range(1, 301)], format_key="coco")
+    assert dialog._export.isEnabled()
+    dialog.choose_format("youtube-vos")
+    assert not dialog._export.isEnabled()
+    assert "in parts" in dialog._summary.text()
+
+
+def test_all_and_none(make_export, qtbot):
+    dialog = make_export(rows=[ObjectRow(i, f"object {i}") for i in range(1, 6)])
+    none = next(b for b in dialog.findChildren(QPushButton) if b.text() == "None")
+    qtbot.mouseClick(none, Qt.MouseButton.LeftButton)
+    assert dialog.request.objects == ()
+    assert not dialog._export.isEnabled()
+    every = next(b for b in dialog.findChildren(QPushButton) if b.text() == "All")
+    qtbot.mouseClick(every, Qt.MouseButton.LeftButton)
+    assert dialog.request.objects == (1, 2, 3, 4, 5)
 
 
 @pytest.fixture

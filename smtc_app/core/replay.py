@@ -1,0 +1,223 @@
+"""Which propagation runs made a document's labels, and how to make them again.
+
+A `PropagationRun` is noted for every group of objects that a run propagated. `plan_replay` finds, for every
+object and frame, the last run that its recorded keyframes can come from: its owner. A run is repeated for
+what it owns and for what later runs have replaced, because groups of objects give way to each other in the
+order in which they came; what an earlier run owns, a later one never wrote (it was cancelled or undone).
+Labels that no noted run explains (a project of an older version, work restored after a crash) are planned
+from the keyframes that they name.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from smtc_app.core.annotation import ANCHORED
+from smtc_app.core.document import DocumentState
+
+logger = logging.getLogger(__name__)
+
+DIRECTIONS = ("forward", "backward", "both")
+MOST_RUNS = 10_000
+"""Older runs are forgotten: by then, later ones have long replaced what they left."""
+
+
+@dataclass(frozen=True)
+class PropagationRun:
+    """One group of objects, propagated together.
+
+    objects         ids; they compete for every pixel
+    keyframes       frames that their labels were taken from
+    direction       "forward", "backward" or "both"
+    first, stop     frames that were computed
+    settings        preset, device, model as they were asked for
+    model           name and hash of the model that computed, None when the run did not tell
+    """
+
+    objects: tuple[int, ...]
+    keyframes: tuple[int, ...]
+    direction: str
+    first: int
+    stop: int
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    model: Mapping[str, str] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """As it is kept in a project."""
+        return {
+            "objects": list(self.objects),
+            "keyframes": list(self.keyframes),
+            "direction": self.direction,
+            "first": self.first,
+            "stop": self.stop,
+            "settings": dict(self.settings),
+            "model": None if self.model is None else dict(self.model),
+        }
+
+
+def runs_from_json(data: Any) -> tuple[PropagationRun, ...]:
+    """Runs as a project holds them; what is no run is left out, because replaying manages without."""
+    runs = []
+    for entry in data if isinstance(data, list) else ():
+        try:
+            run = PropagationRun(
+                objects=tuple(int(i) for i in entry["objects"]),
+                keyframes=tuple(sorted(int(k) for k in entry["keyframes"])),
+                direction=entry["direction"],
+                first=int(entry["first"]),
+                stop=int(entry["stop"]),
+                settings=dict(entry["settings"]),
+                model=None if entry["model"] is None else dict(entry["model"]),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            logger.warning("left out a propagation run that cannot be read: %s", error)
+            continue
+        if run.direction in DIRECTIONS and run.keyframes and run.objects:
+            runs.append(run)
+    return tuple(runs[-MOST_RUNS:])
+
+
+@dataclass(frozen=True)
+class ReplayStep:
+    """A run to repeat.
+
+    accepts   id -> bool (frame_count,), where its labels of an object are taken
+    owns      the same, where they are the ones that stay
+    """
+
+    run: PropagationRun
+    accepts: Mapping[int, np.ndarray]
+    owns: Mapping[int, np.ndarray]
+
+    def accepted(self, frame: int) -> frozenset[int]:
+        """Objects whose labels on a frame are taken from this step."""
+        return frozenset(i for i, frames in self.accepts.items() if frames[frame])
+
+
+def plan_replay(state: DocumentState, runs: Sequence[PropagationRun]) -> list[ReplayStep]:
+    """The runs to repeat, in the order in which they were made.
+
+    Where nothing at all has been propagated yet, all objects are planned over the whole video, both ways.
+    Empty without an object on a keyframe.
+    """
+    tracks = state.tracks
+    anchors = {i: _anchors(state, i) for i in tracks}
+    usable = [run for run in (_restricted(run, state, anchors) for run in runs) if run is not None]
+    owner = {i: np.full(state.frame_count, -1, np.int32) for i in tracks}
+    sources = _SourceTable(state.source_table)
+    for number, run in enumerate(usable):
+        frames = np.arange(run.first, run.stop)
+        frames = frames[~np.isin(frames, run.keyframes)]
+        expected = _expected_sources(run, frames)
+        for object_id in run.objects:
+            match = sources.equal(tracks[object_id].sources[frames], expected)
+            owner[object_id][frames[match]] = number
+    steps: list[ReplayStep] = []
+    for number, run in reversed(list(enumerate(usable))):
+        reached = np.zeros(state.frame_count, bool)
+        reached[run.first : run.stop] = True
+        reached[list(run.keyframes)] = False
+        accepts = {i: (owner[i] >= number) & reached for i in run.objects}
+        owns = {i: owner[i] == number for i in run.objects}
+        replaced = not any(frames.any() for frames in owns.values())
+        if replaced and (not any(a.any() for a in accepts.values()) or (steps and _covers(steps[0], run))):
+            continue
+        steps.insert(0, ReplayStep(_trimmed(run, accepts), accepts, owns))
+    return steps + _unexplained(state, anchors, owner)
+
+
+def _covers(step: ReplayStep, run: PropagationRun) -> bool:
+    """Whether a step that follows at once replaces all that the run would have written."""
+    later = step.run
+    return set(later.objects) >= set(run.objects) and later.first <= run.first and later.stop >= run.stop
+
+
+def _unexplained(
+    state: DocumentState, anchors: Mapping[int, tuple[int, ...]], owner: Mapping[int, np.ndarray]
+) -> list[ReplayStep]:
+    """Steps for propagated labels that no run explains, per group of objects with the same anchors."""
+    nothing_yet = not any(track.sources.any() for track in state.tracks.values())
+    locked = {info.id for info in state.objects if info.locked}
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for info in state.objects:
+        missing = (state.tracks[info.id].sources != 0) & (owner[info.id] < 0)
+        if anchors[info.id] and info.id not in locked and (nothing_yet or missing.any()):
+            groups.setdefault(anchors[info.id], []).append(info.id)
+    steps = []
+    for keyframes, ids in groups.items():
+        if nothing_yet:
+            accepts = {i: np.ones(state.frame_count, bool) for i in ids}
+        else:
+            accepts = {i: (state.tracks[i].sources != 0) & (owner[i] < 0) for i in ids}
+        reached = np.flatnonzero(np.any(list(accepts.values()), axis=0))
+        first, stop = min(int(reached[0]), keyframes[0]), max(int(reached[-1]), keyframes[-1]) + 1
+        run = PropagationRun(tuple(ids), keyframes, "both", first, stop)
+        steps.append(ReplayStep(run, accepts, accepts))
+    return steps
+
+
+def _anchors(state: DocumentState, object_id: int) -> tuple[int, ...]:
+    status = state.tracks[object_id].status
+    return tuple(k for k in state.keyframes if status[k] in ANCHORED)
+
+
+def _restricted(
+    run: PropagationRun, state: DocumentState, anchors: Mapping[int, tuple[int, ...]]
+) -> PropagationRun | None:
+    """The run with the objects and keyframes that are still there, or None."""
+    ids = tuple(i for i in run.objects if i in state.tracks)
+    known: set[int] = set().union(*(anchors[i] for i in ids))
+    keyframes = tuple(k for k in run.keyframes if k in known)
+    first, stop = max(0, run.first), min(run.stop, state.frame_count)
+    if not ids or not keyframes or first >= stop:
+        return None
+    return PropagationRun(ids, keyframes, run.direction, first, stop, run.settings, run.model)
+
+
+def _trimmed(run: PropagationRun, accepts: Mapping[int, np.ndarray]) -> PropagationRun:
+    """Without the far end that nothing is taken from; the near end decides what the memory holds."""
+    wanted = np.flatnonzero(np.any(list(accepts.values()), axis=0))
+    first, stop = run.first, run.stop
+    if run.direction == "forward":
+        stop = min(stop, int(wanted[-1]) + 1)
+    elif run.direction == "backward":
+        first = max(first, int(wanted[0]))
+    return PropagationRun(run.objects, run.keyframes, run.direction, first, stop, run.settings, run.model)
+
+
+def _expected_sources(run: PropagationRun, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The keyframes that the run's labels of `frames` name: (before, after), -1 for none."""
+    keys = np.asarray(run.keyframes)
+    position = np.searchsorted(keys, frames)
+    before = np.where(position > 0, keys[np.maximum(position - 1, 0)], -1)
+    after = np.where(position < len(keys), keys[np.minimum(position, len(keys) - 1)], -1)
+    nowhere = np.full_like(before, -1)
+    if run.direction == "forward":
+        return before, nowhere
+    if run.direction == "backward":
+        return nowhere, after
+    return before, after
+
+
+class _SourceTable:
+    """Keyframe tuples, compared for many frames at once."""
+
+    def __init__(self, table: Iterable[tuple[int, ...]]) -> None:
+        entries = list(table)
+        self._low = np.array([entry[0] if entry else -1 for entry in entries])
+        self._high = np.array([entry[-1] if entry else -1 for entry in entries])
+        self._count = np.array([len(entry) for entry in entries])
+
+    def equal(self, indices: np.ndarray, expected: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+        """bool (n,): whether the entries are just the expected keyframes, of which -1 are none."""
+        before, after = expected
+        count = (before >= 0).astype(int) + (after >= 0)
+        low = np.where(before >= 0, before, after)
+        high = np.where(after >= 0, after, before)
+        known = (self._count[indices] == count) & (count > 0)
+        return known & (self._low[indices] == low) & (self._high[indices] == high)
