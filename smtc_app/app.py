@@ -163,9 +163,9 @@ class Application(QObject):
         self.project.before_close = self._before_close
         self.project.end_jobs = self.models.cancel_all
         self.project.parameters = self._project_parameters
-        self.project.made_with = self._noted_settings
-        self.project.model_settings = self._propagation_settings
-        self.project.model_runner = self.models
+        self.project.exporter.made_with = self._noted_settings
+        self.project.exporter.model_settings = self._propagation_settings
+        self.project.exporter.model_runner = self.models
         self.project.opened.connect(self._on_opened_path)
         self.session.opened.connect(self._on_opened)
         self.session.document_changed.connect(self._on_document_changed)

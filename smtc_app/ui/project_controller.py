@@ -10,16 +10,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QObject, QUrl, Signal
-from PySide6.QtGui import QDesktopServices
+from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QDialog, QFileDialog, QMessageBox, QWidget
 
-from smtc_app.core.export import FORMATS, ExportRequest, ExportResult
 from smtc_app.jobs.opened import FoundDataset, Opened, SourceMissing
 from smtc_app.jobs.runner import Job, JobRunner
 from smtc_app.ui.autosave_controller import AutosaveController
-from smtc_app.ui.dialogs_export import ExportDialog
-from smtc_app.ui.object_panel import ObjectRow
+from smtc_app.ui.export_controller import ExportController
 from smtc_app.ui.services import Services
 from smtc_app.ui.session import Session
 
@@ -67,7 +64,6 @@ class ProjectController(QObject):
         autosave.restore = self.restore
         self._opening: Job | None = None
         self._saving: Job | None = None
-        self._export_format = "davis"
         self.before_close: Callable[[], None] = lambda: None
         """Ends whatever still reads the open footage."""
         self.end_jobs: Callable[[], None] = lambda: None
@@ -76,12 +72,9 @@ class ProjectController(QObject):
         """What is saved with the project besides the document."""
         self.usual_project: Callable[[], Path | None] = lambda: None
         """Where the open video is saved without asking; None: ask. A dataset has a place for each video."""
-        self.made_with: Callable[[], dict[str, Any]] = dict
-        """What the provenance of an export tells about settings."""
-        self.model_settings: Callable[[], dict[str, Any]] = dict
-        """Model and device of exports that compute something."""
-        self.model_runner: JobRunner | None = None
-        """Where those run, one after the other with proposals and propagation."""
+        self.exporter = ExportController(session, runner, services, window, parent=self)
+        for signal in ("told", "warned", "failed"):
+            getattr(self.exporter, signal).connect(getattr(self, signal))
 
     # Opening
 
@@ -387,62 +380,6 @@ class ProjectController(QObject):
             (f"There are masks beside this footage, the first for frame {frame}.", "Use the First", use)
         )
 
-    def ask_export(self, rows: list[ObjectRow], chosen: tuple[int, int] | None = None) -> None:
-        """Ask what to export, and export it; `chosen` is the range on the timeline."""
-        session = self._session
-        if not session.is_open:
-            return
-        if not session.document.labelled_frames:
-            self.warned.emit(
-                "There are no masks to export yet: accept proposals (S, Enter) or paint an object (P)."
-            )
-            return
-        base = session.project or Path(session.source.path)
-        dialog = ExportDialog(
-            self._last_folder() / base.stem,
-            session.document.frame_count,
-            session.document.labelled_frames,
-            rows,
-            session.frame,
-            chosen=chosen,
-            format_key=self._export_format,
-            fps=session.source.fps,
-            images=session.source.kind == "video",
-            parent=self._window,
-        )
-        if dialog.exec() == QDialog.DialogCode.Accepted:
-            self._export_format = dialog.chosen_format.key
-            self.export(dialog.request)
-
-    def export(self, request: ExportRequest) -> None:
-        """Write what was asked for, in a worker, from a frozen copy of the document."""
-        session = self._session
-        computes = FORMATS[request.format].soft
-        runner = self.model_runner if computes and self.model_runner is not None else self._runner
-
-        def on_done(result: ExportResult) -> None:
-            def show() -> None:
-                QDesktopServices.openUrl(QUrl.fromLocalFile(str(result.folder)))
-
-            self.told.emit((_export_told(result), "Open Folder", show))
-
-        runner.submit(
-            f"Exporting {FORMATS[request.format].title} to {request.folder.name}",
-            self.services.export_task,
-            session.source,
-            session.document.snapshot(),
-            request,
-            runs=tuple(session.runs),
-            made_with={**self.made_with(), "project": session.project.name if session.project else None},
-            settings=self.model_settings() if computes else {},
-            on_done=on_done,
-            on_error=self.failed.emit,
-            on_cancelled=self._on_export_cancelled,
-        )
-
-    def _on_export_cancelled(self) -> None:
-        self.warned.emit("The export was cancelled; nothing was written.")
-
     # Closing
 
     def close(self) -> None:
@@ -488,15 +425,3 @@ class ProjectController(QObject):
         if session.is_open and not session.demo:
             return (session.project or Path(session.source.path)).parent
         return Path.home()
-
-
-def _export_told(result: ExportResult) -> str:
-    """What the banner says after an export."""
-    objects = "1 object" if len(result.objects) == 1 else f"{len(result.objects)} objects"
-    frames = "1 frame" if result.frames == 1 else f"{result.frames:,} frames"
-    sentence = f"Exported {objects} on {frames} to {result.folder}. Checked: {result.checked}"
-    if result.left_out:
-        names = ", ".join(f"'{name}'" for name in result.left_out[:3])
-        more = f" and {len(result.left_out) - 3} more" if len(result.left_out) > 3 else ""
-        sentence += f" Not on any of these frames: {names}{more}."
-    return sentence

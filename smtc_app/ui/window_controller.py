@@ -187,7 +187,7 @@ class WindowController(QObject):
         )
 
     def _export(self) -> None:
-        self._project.ask_export(object_rows(self._session), self._window.timeline.range)
+        self._project.exporter.ask(object_rows(self._session), self._window.timeline.range)
 
     def _go_to_keyframe(self, direction: int) -> None:
         here, document = self._frames.wanted, self._session.document
