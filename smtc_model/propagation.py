@@ -13,16 +13,14 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from contextlib import closing
-from typing import NamedTuple, Protocol, TypeVar
+from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .background import in_background
 from .confidence import joined, object_confidence
 from .errors import ModelError
 from .feature_cache import FeatureStore
@@ -33,12 +31,10 @@ from .memory import LabelMemory
 from .motion import compose
 from .propagation_config import PropagationConfig
 from .refine import refine_labels, upsample_labels
-from .soft_maps import native_probabilities
-from .soft_store import SoftLabels, SoftStore
+from .run_record import RunRecord
+from .soft_store import SoftLabels
 
 logger = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 # torch's own "nearest" takes a cell's corner; Pillow's, which the published protocol used, its centre.
 _GRID_MODES = {"nearest": "nearest-exact", "bilinear": "bilinear", "area": "area"}
@@ -46,9 +42,6 @@ _GRID_MODES = {"nearest": "nearest-exact", "bilinear": "bilinear", "area": "area
 
 DIRECTIONS = ("forward", "backward", "both")
 TakeSoft = Callable[[int, Mapping[int, np.ndarray]], None]
-
-AHEAD = 2
-"""Frames that reading and features, and again matching, may be ahead of what follows them."""
 
 
 class Frames(Protocol):
@@ -69,6 +62,8 @@ class PropagatedFrame(NamedTuple):
     """Object id -> [0,1], how far the labels can be trusted there."""
     sources: tuple[int, ...]
     """The keyframes that they came from."""
+    consistency: dict[int, float] = {}  # noqa: RUF012 (never changed)
+    """Object id -> [0,1], agreement with the keyframes when carried back to them; empty if not asked for."""
 
 
 class Propagator:
@@ -226,6 +221,8 @@ def propagate(
     features: FeatureStore | None = None,
     overlap: bool = True,
     take_soft: TakeSoft | None = None,
+    check: bool = False,
+    record: RunRecord | None = None,
 ) -> Iterator[PropagatedFrame]:
     """Labels of every frame that keyframes reach, except the keyframes, in the order computed.
 
@@ -240,13 +237,17 @@ def propagate(
         objects: ids to give labels for; None: all. The others still compete.
         cancelled: asked again and again, from several threads; the generator ends when it says True.
         features: where features are kept: `cached_for` these frames and settings; None: nowhere.
+        check: carry every frame's labels back to its keyframes as well, see `PropagatedFrame.consistency`.
         overlap: read and describe the next frames, match, and refine at the same time, in three threads.
         take_soft: called with (frame, {id: probability float32 (H,W)}) before each frame is given, in the
             thread that refines.
+        record: where the run's state is saved now and then, once the frame before has been taken. If it is
+            there already, the run goes on behind that frame, with the bytes that it would have had.
 
     Raises ModelError for labels that are empty, do not fit the frames, or lie outside the video, and for a
     wrong direction or span.
     """
+    from .propagation_run import PropagationRun
     from .weights import resolve_device
 
     config = config or PropagationConfig()
@@ -267,9 +268,18 @@ def propagate(
                 f"its frame {frames[index].shape[1::-1]}; give a mask of the frame's size."
             )
     chosen = _device_of(model) if device == "auto" else resolve_device(str(device))
-    described = FrameFeatures(model, config, chosen, store=features)
-    run = _Run(
-        model, frames, truth, config, chosen, objects, cancelled or (lambda: False), described, overlap
+    run = PropagationRun(
+        model,
+        frames,
+        truth,
+        config,
+        chosen,
+        objects,
+        cancelled or (lambda: False),
+        features=FrameFeatures(model, config, chosen, store=features),
+        overlap=overlap,
+        check=check,
+        record=record,
     )
     run.take_soft = take_soft
     if direction == "both":
@@ -279,159 +289,6 @@ def propagate(
 
 def _device_of(model: nn.Module) -> torch.device:
     return next(itertools.chain(model.parameters(), model.buffers()), torch.zeros(0)).device
-
-
-class _Step(NamedTuple):
-    """A frame after matching: what is known of it, and the keyframe it follows."""
-
-    index: int
-    source: int
-    soft: SoftLabels
-    frame: np.ndarray
-    features: Tensor
-
-
-class _Run:
-    """One call of `propagate`: its inputs, and the three ways through them."""
-
-    def __init__(
-        self,
-        model: nn.Module,
-        frames: Frames,
-        keyframes: dict[int, np.ndarray],
-        config: PropagationConfig,
-        device: torch.device,
-        objects: set[int] | None,
-        cancelled: Callable[[], bool],
-        features: FrameFeatures,
-        overlap: bool,
-    ) -> None:
-        self._features = features
-        self._overlap = overlap
-        self.take_soft: TakeSoft | None = None
-        self._frames = frames
-        self._keyframes = keyframes
-        self._config = config
-        self._objects = objects
-        self._cancelled = cancelled
-        self._new = lambda: Propagator(model, config=config, device=device)
-
-    def one_way(self, start: int, stop: int, *, backward: bool) -> Iterator[PropagatedFrame]:
-        """Frames of [start, stop) behind the first keyframe in that direction."""
-        propagator = self._new()
-        walk = self._walk(propagator, start, stop, backward=backward)
-        with closing(self._ahead(walk, "matching")) as steps:
-            for step in steps:
-                yield self._frame(propagator, step, (step.source,))
-
-    def both_ways(self, start: int, stop: int) -> Iterator[PropagatedFrame]:
-        """Before the first keyframe backward, between two of them blended, after the last forward."""
-        keys = sorted(self._keyframes)
-        if start < keys[0]:
-            yield from self.one_way(start, min(stop, keys[0]), backward=True)
-        forward = self._new()
-        walk = self._there_and_back(forward, max(start, keys[0]), stop)
-        with closing(self._ahead(walk, "matching")) as steps:
-            for step, sources in steps:
-                yield self._frame(forward, step, sources)
-
-    def _there_and_back(
-        self, forward: Propagator, start: int, stop: int
-    ) -> Iterator[tuple[_Step, tuple[int, ...]]]:
-        """Steps of [start, stop) with the keyframes that they come from, blended where there are two."""
-        keys = sorted(self._keyframes)
-        store, right = None, None
-        try:
-            for step in self._walk(forward, start, stop, backward=False):
-                index, left = step.index, step.source
-                following = next((key for key in keys if key > index), None)
-                if following is None:
-                    yield step, (left,)
-                    continue
-                if right != following:  # the first frame of a gap: come back through it from its far end
-                    right = following
-                    if store is not None:
-                        store.close()
-                    store = self._remember_backward(max(index, start), right)
-                    if store is None:
-                        return
-                other = store.pop(index)
-                other = other._replace(soft=other.soft.to(step.soft.soft.device))
-                blended = blend(step.soft, other, (index - left) / (right - left), forward.ids)
-                yield step._replace(soft=blended), (left, right)
-        finally:
-            if store is not None:
-                store.close()
-
-    def _remember_backward(self, first: int, keyframe: int) -> SoftStore | None:
-        """Soft labels of [first, keyframe) coming from the keyframe; None when cancelled."""
-        store = SoftStore()
-        propagator = self._new()
-        for step in self._walk(propagator, first, keyframe, backward=True, last=keyframe):
-            store.put(step.index, step.soft)
-        if self._cancelled():
-            store.close()
-            return None
-        return store
-
-    def _walk(
-        self, propagator: Propagator, start: int, stop: int, *, backward: bool, last: int | None = None
-    ) -> Iterator[_Step]:
-        """All frames of [start, stop) that can be reached, in order.
-
-        Earlier keyframes are learnt first, without walking from one to the next. last: the keyframe where a
-        backward walk begins.
-        """
-        sign = -1 if backward else 1
-        keys = sorted(self._keyframes, key=lambda key: sign * key)
-        begin = stop - 1 if backward else start
-        known = [key for key in keys if sign * key <= sign * begin]
-        if last is not None:
-            known = [last]
-        if not known:  # the first keyframe lies inside the span
-            known = keys[:1]
-        source = known[-1]
-        order = [
-            *known[-self._config.max_keyframes :],
-            *range(source + sign, start - 1 if backward else stop, sign),
-        ]
-        with closing(self._ahead(self._described(order), "features")) as described:
-            for index, frame, features in described:
-                if index in self._keyframes:
-                    propagator.add_keyframe(index, frame, self._keyframes[index], features=features)
-                    source = index
-                    continue
-                soft = propagator.step(index, frame, features=features)
-                if start <= index < stop:
-                    yield _Step(index, source, soft, frame, features)
-
-    def _described(self, order: Iterable[int]) -> Iterator[tuple[int, np.ndarray, Tensor]]:
-        """(index, frame, features) of these frames; ends when cancelled."""
-        for index in order:
-            if self._cancelled():
-                return
-            frame = self._frames[index]
-            if self._cancelled():
-                return
-            yield index, frame, self._features(index, frame)
-
-    def _ahead(self, items: Generator[T], name: str) -> Generator[T]:
-        if not self._overlap:
-            return items
-        return in_background(items, depth=AHEAD, name=f"propagation: {name}", cancelled=self._cancelled)
-
-    def _frame(self, propagator: Propagator, step: _Step, sources: tuple[int, ...]) -> PropagatedFrame:
-        labels = propagator.labels(step.soft, step.frame)
-        if self.take_soft is not None:
-            maps = native_probabilities(step.soft, step.frame, refine=self._config.refine)
-            chosen = self._objects
-            self.take_soft(step.index, {i: m for i, m in maps.items() if chosen is None or i in chosen})
-        confidence = step.soft.confidence
-        if self._objects is not None:
-            labels[~np.isin(labels, sorted(self._objects))] = 0
-            confidence = {i: c for i, c in confidence.items() if i in self._objects}
-        labels.setflags(write=False)
-        return PropagatedFrame(step.index, labels, confidence, sources)
 
 
 def blend(one: SoftLabels, other: SoftLabels, position: float, ids: tuple[int, ...]) -> SoftLabels:

@@ -131,6 +131,17 @@ def test_default_is_precise_on_an_easy_clip(model):
         assert all(0 <= value <= 1 for value in frame.confidence.values())
 
 
+def test_consistency_is_told_when_asked_for(model):
+    clip = Clip(6, squares=2)
+    plain = collect(propagate(model, clip, {0: clip.labels(0)}, config=SMALL, device="cpu"))
+    checked = collect(propagate(model, clip, {0: clip.labels(0)}, config=SMALL, device="cpu", check=True))
+    for index, frame in checked.items():
+        assert plain[index].consistency == {}
+        assert set(frame.consistency) == {1, 2}
+        assert all(0.5 < value <= 1 for value in frame.consistency.values())
+        np.testing.assert_array_equal(frame.labels, plain[index].labels)
+
+
 def test_backward_goes_down_from_the_last_keyframe(model):
     clip = Clip(6)
     frames = list(
