@@ -38,6 +38,7 @@ from smtc_app.ui.frame_controller import FrameController
 from smtc_app.ui.main_window import MainWindow
 from smtc_app.ui.object_controller import ObjectController
 from smtc_app.ui.presenter import Presenter
+from smtc_app.ui.preview_controller import PreviewController
 from smtc_app.ui.project_controller import ProjectController
 from smtc_app.ui.propagation_controller import PropagationController
 from smtc_app.ui.proposal_controller import ProposalController
@@ -145,6 +146,9 @@ class Application(QObject):
         self.views.preset = self._preset
         self.views.tool_wanted.connect(self.canvas_controller.set_tool)
         self.canvas_controller.click_taken = self.views.take_click
+        self.previews = PreviewController(
+            self.window, self.session, self.annotation, self.view_jobs, parent=self
+        )
         self.objects = ObjectController(
             self.window, self.session, self.annotation, self.models, services, parent=self
         )

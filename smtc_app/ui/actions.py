@@ -350,6 +350,16 @@ ACTIONS: tuple[ActionSpec, ...] = (
         checkable=True,
         group="tool",
     ),
+    A(
+        "magnet",
+        "Follow Edges",
+        "Polygon and lasso follow the edges of the picture",
+        "Tools",
+        ("U",),
+        "magnet",
+        checkable=True,
+        separator=True,
+    ),
     A("brush_larger", "Larger Brush", "Make brush and eraser larger", "Tools", ("]",), separator=True),
     A("brush_smaller", "Smaller Brush", "Make brush and eraser smaller", "Tools", ("[",)),
     A(
@@ -641,6 +651,8 @@ class ActionTable(QObject):
             if spec.separator:
                 menus[spec.menu].addSeparator()
             menus[spec.menu].addAction(self._actions[spec.id])
+        for menu in menus.values():
+            menu.setToolTipsVisible(True)
         return menus
 
     def _apply_keys(self, action_id: str) -> None:

@@ -8,7 +8,8 @@ objects.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,13 @@ logger = logging.getLogger(__name__)
 
 SPECK_AREA_PX = 64
 GROW_PX = 1
+REFINEMENTS: dict[str, tuple[str, Callable[..., mask_ops.Edited], tuple[int, ...]]] = {
+    "fill_holes": ("Fill holes of", mask_ops.fill_holes, ()),
+    "remove_specks": ("Remove specks of", mask_ops.remove_specks, (SPECK_AREA_PX,)),
+    "grow": ("Grow", mask_ops.grow, (GROW_PX,)),
+    "shrink": ("Shrink", mask_ops.shrink, (GROW_PX,)),
+}
+"""Action -> what it says, what it does, and with what."""
 
 
 class AnnotationController(QObject):
@@ -69,12 +77,7 @@ class AnnotationController(QObject):
     def flood_fill(self, x: int, y: int) -> None:
         """Give what is connected to the point, of its label and about its colour, to the active object."""
         image = self._session.pixels
-        self._draw(
-            lambda labels, value, locked: mask_ops.flood_fill(
-                labels, (x, y), value, image=image, locked_ids=locked
-            )[0],
-            "Fill",
-        )
+        self._draw(lambda labels, value, locked: _filled(labels, (x, y), value, image, locked), "Fill")
 
     def _draw(self, change: Callable[[np.ndarray, int, Any], np.ndarray], text: str = "") -> None:
         session, document = self._session, self._session.document
@@ -242,25 +245,35 @@ class AnnotationController(QObject):
 
     def refine(self, what: str) -> None:
         """Fill holes, remove specks, grow or shrink the selection on this frame."""
-        operations = {
-            "fill_holes": ("Fill holes of", mask_ops.fill_holes, ()),
-            "remove_specks": ("Remove specks of", mask_ops.remove_specks, (SPECK_AREA_PX,)),
-            "grow": ("Grow", mask_ops.grow, (GROW_PX,)),
-            "shrink": ("Shrink", mask_ops.shrink, (GROW_PX,)),
-        }
         document, chosen = self._document_and_selection(1, "Select an object first.")
         if document is None:
             return
-        text, operation, arguments = operations[what]
-        frame = self._session.frame
-        labels = document.labels(frame)
-        for object_id in chosen:
-            labels = operation(labels, object_id, *arguments, locked_ids=document.locked_objects).labels
+        frame, text = self._session.frame, REFINEMENTS[what][0]
+        labels = _refined(document.labels(frame), what, chosen, document.locked_objects)
         names = f"'{document.objects[chosen[0]].name}'" if len(chosen) == 1 else f"{len(chosen)} objects"
         if np.array_equal(labels, document.labels(frame)):
             self.told.emit(f"{text} {names}: nothing to change on this frame.")
             return
         self._session.push(commands.SetLabels(frame, labels, f"{text} {names}", objects=chosen))
+
+    # What would come of it
+
+    def refinement_of(self, what: str) -> Callable[[], np.ndarray] | None:
+        """Gives the labels that `refine` would give, in any thread; None where there is nothing selected."""
+        session, document = self._session, self._session.document
+        if document is None or not session.selection:
+            return None
+        labels = document.labels(session.frame)
+        return partial(_refined, labels, what, session.selection, document.locked_objects)
+
+    def fill_of(self, x: int, y: int) -> Callable[[], np.ndarray] | None:
+        """Gives the labels that `flood_fill` would give, in any thread; None where nothing can be filled."""
+        session, document = self._session, self._session.document
+        if document is None or session.pixels is None:
+            return None
+        target = session.active if session.active is not None else document.free_object_id()
+        labels = document.labels(session.frame)
+        return partial(_filled, labels, (x, y), target, session.pixels, document.locked_objects)
 
     def set_keyframe(self, on: bool) -> None:
         """Mark this frame as a keyframe, or as none."""
@@ -291,3 +304,16 @@ class AnnotationController(QObject):
             self.told.emit(otherwise)
             return None, ()
         return document, chosen
+
+
+def _filled(
+    labels: np.ndarray, seed: tuple[int, int], value: int, image: np.ndarray | None, locked: Collection[int]
+) -> np.ndarray:
+    return mask_ops.flood_fill(labels, seed, value, image=image, locked_ids=locked).labels
+
+
+def _refined(labels: np.ndarray, what: str, ids: Sequence[int], locked: Collection[int]) -> np.ndarray:
+    _, operation, arguments = REFINEMENTS[what]
+    for object_id in ids:
+        labels = operation(labels, object_id, *arguments, locked_ids=locked).labels
+    return labels

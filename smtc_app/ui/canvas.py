@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 import numpy as np
-from PySide6.QtCore import QEvent, QPointF, QRectF, Qt, QTimer, Signal, Slot
+from PySide6.QtCore import QEvent, QPointF, QRectF, Qt, Signal, Slot
 from PySide6.QtGui import (
     QColor,
     QEnterEvent,
@@ -24,10 +24,14 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QWidget
 
 from smtc_app.core.annotation import Box, Colour
+from smtc_app.core.live_wire import LiveWire
 from smtc_app.core.palette import object_colour
 from smtc_app.ui import canvas_marks, overlay
+from smtc_app.ui.canvas_scene import NO_BOX
 from smtc_app.ui.gestures import Gestures, Pick
+from smtc_app.ui.magnet import Magnet, reach_of
 from smtc_app.ui.picture_view import PictureView
+from smtc_app.ui.space_hold import SpaceHold
 from smtc_app.ui.stroke_preview import StrokePreview
 from smtc_app.ui.tools import (
     CLOSE_DISTANCE_PX,
@@ -38,15 +42,13 @@ from smtc_app.ui.tools import (
     Button,
     HoverEvent,
     Intent,
+    Outline,
     StrokeEvent,
     clipped_radius,
     intent_of,
     stepped_radius,
 )
 
-SPACE_RELEASE_MS = 30
-"""On X11 a held key repeats as releases and presses that are not marked as repeats: a release counts when no
-press follows within this time."""
 _BUTTONS = {
     Qt.MouseButton.LeftButton: Button.LEFT,
     Qt.MouseButton.MiddleButton: Button.MIDDLE,
@@ -64,6 +66,8 @@ class Canvas(PictureView):
         hovered: a `tools.HoverEvent` (x, y, label), or None when the cursor leaves the frame.
         brush_radius_changed: the new radius in frame pixels.
         play_requested: None; Space was tapped, not held to pan.
+        anchor_set: ((x, y), reach) of the corner that an outline goes on from along edges, `reach` frame
+            pixels around; answer with `set_live_wire`.
     """
 
     stroke_finished = Signal(object)
@@ -71,6 +75,7 @@ class Canvas(PictureView):
     hovered = Signal(object)
     brush_radius_changed = Signal(object)
     play_requested = Signal(object)
+    anchor_set = Signal(object)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -78,6 +83,8 @@ class Canvas(PictureView):
         self.setMouseTracking(True)
         self._gestures = Gestures()
         self._preview: StrokePreview | None = None
+        self._edit_box: Box | None = None
+        self._magnet = Magnet()
         self._labels: np.ndarray | None = None
         self._active, self._active_colour = 1, object_colour(1)
         self._locked: frozenset[int] = frozenset()
@@ -87,16 +94,15 @@ class Canvas(PictureView):
         self._hover: HoverEvent | None = None
         self._press = QPointF()
         self._button: Qt.MouseButton | None = None
-        self._space = self._space_used = False
-        self._space_timer = QTimer(self)
-        self._space_timer.setSingleShot(True)
-        self._space_timer.setInterval(SPACE_RELEASE_MS)
-        self._space_timer.timeout.connect(self._on_space_released)
+        self._space = SpaceHold(self)
+        self._space.changed.connect(self._on_space_changed)
+        self._space.tapped.connect(self.play_requested)
         self._update_cursor()
 
     def set_frame(self, rgb: np.ndarray | None) -> None:
         """Show a frame, see `PictureView.set_frame`. A gesture in progress was meant for the frame before."""
         self.cancel_gesture()
+        self._magnet.image = rgb
         old = self.frame_size
         super().set_frame(rgb)
         if self.frame_size != old:
@@ -109,8 +115,10 @@ class Canvas(PictureView):
         """
         if dirty_box is not None and self._preview is not None:
             dirty_box = overlay.union((dirty_box, self._preview.box))
+        if dirty_box is not None and self._edit_box is not None:
+            dirty_box = overlay.union((dirty_box, self._edit_box))
         super().set_labels(labels, dirty_box)
-        self._labels, self._preview = labels, None
+        self._labels, self._preview, self._edit_box = labels, None, None
         if self._gestures.stroke is not None:
             self._begin_preview()
             self._paint_piece(self._gestures.stroke.points or None)
@@ -138,6 +146,7 @@ class Canvas(PictureView):
             raise ValueError(f"tool {name!r}: must be one of {', '.join(TOOLS)}")
         if name != self._tool:
             self.cancel_gesture()
+            self.drop_edit_preview()
             self._tool = name
             self._update_cursor()
             self.update()
@@ -160,6 +169,34 @@ class Canvas(PictureView):
         """Make the brush some notches larger or smaller."""
         self.set_brush_radius_px(stepped_radius(self._radius_px, steps))
 
+    def set_magnetic(self, on: bool) -> None:
+        """Whether outlines follow the edges of the picture."""
+        self._magnet.on = bool(on)
+        if self._gestures.outline is not None:
+            self._gestures.outline.wire = ()
+            self._tell_anchor()
+            self.update()
+
+    def set_live_wire(self, wire: LiveWire | None) -> None:
+        """The paths that the outline in progress may take from its last corner."""
+        self._magnet.wire = wire
+        self._follow_edges()
+
+    def show_edit_preview(self, labels: np.ndarray, box: Box) -> None:
+        """Show what an edit would give: labels of the frame's size that differ from the shown ones in a box.
+
+        It goes with the next `set_labels`, stroke or `drop_edit_preview`.
+        """
+        if self._preview is None and labels.shape[::-1] == self.frame_size:
+            self._scene.set_labels(labels, overlay.union((box, self._edit_box)) or NO_BOX)
+            self._edit_box = box
+
+    def drop_edit_preview(self) -> None:
+        """Show the labels as they are again."""
+        if self._edit_box is not None:
+            box, self._edit_box = self._edit_box, None
+            self._scene.set_labels(self._labels, box)
+
     @property
     def gesture_in_progress(self) -> bool:
         """Whether a stroke or an outline has been begun and not finished."""
@@ -175,7 +212,8 @@ class Canvas(PictureView):
 
     def finish_outline(self) -> bool:
         """Close the polygon in progress; whether it could be closed."""
-        event = self._gestures.close_outline(self._radius_px)
+        via = self._magnet.way_home(self._gestures.outline)
+        event = self._gestures.close_outline(self._radius_px, via=via)
         self.update()
         if event is not None:
             self.stroke_finished.emit(event)
@@ -191,20 +229,26 @@ class Canvas(PictureView):
             return
         self._move_cursor(event.position())
         alt = bool(event.modifiers() & Qt.KeyboardModifier.AltModifier)
-        intent = intent_of(self._tool, button, space=self._space, alt=alt)
+        intent = intent_of(self._tool, button, space=self._space.held, alt=alt)
         point = self.frame_position(event.position())
         self._press, self._button = event.position(), event.button()
+        self.drop_edit_preview()
+        via: Sequence[tuple[float, float]] = ()
+        if intent in (Intent.CORNER, Intent.LASSO):
+            point, via = self._magnet.corner(self._gestures.outline, point, self._in_frame_px(1))
         closed = self._gestures.press(
-            intent, point, radius_px=self._radius_px, reach_px=self._in_frame_px(CLOSE_DISTANCE_PX)
+            intent, point, radius_px=self._radius_px, reach_px=self._in_frame_px(CLOSE_DISTANCE_PX), via=via
         )
         if intent is Intent.PAN:
-            self._pan_from, self._space_used = event.position(), True
+            self._pan_from, self._space.used = event.position(), True
             self._update_cursor()
         elif self._gestures.stroke is not None:
             self._begin_preview()
             self._paint_piece(self._gestures.move(point, dragged=False, spacing_px=0))
         elif closed is not None:
             self.stroke_finished.emit(closed)
+        if intent in (Intent.CORNER, Intent.UNDO_CORNER):
+            self._tell_anchor()
         self._update_outline()
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
@@ -218,6 +262,7 @@ class Canvas(PictureView):
             spacing_px=self._in_frame_px(TRACE_SPACING_PX),
         )
         self._paint_piece(piece)
+        self._follow_edges()
         self._update_outline()
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
@@ -228,6 +273,7 @@ class Canvas(PictureView):
         self._button = None
         panned = self._gestures.intent is Intent.PAN
         point = self.frame_position(event.position())
+        self._follow_edges(last=True)
         finished = self._gestures.release(
             point,
             dragged=self._dragged(event.position()),
@@ -300,16 +346,14 @@ class Canvas(PictureView):
         """Space holds the picture to pan it; Enter, Backspace and Esc finish, shorten and drop an outline."""
         key = event.key()
         if key == Qt.Key.Key_Space:
-            if not event.isAutoRepeat() and not self._space:
-                self._space, self._space_used = True, False
-                self._update_cursor()
-            self._space_timer.stop()
+            self._space.press(repeated=event.isAutoRepeat())
         elif key == Qt.Key.Key_Escape and self.gesture_in_progress:
             self.cancel_gesture()
         elif key in _FINISH_KEYS and self._gestures.outline is not None:
             self.finish_outline()
         elif key == Qt.Key.Key_Backspace and self._gestures.outline is not None:
             self._gestures.undo_corner()
+            self._tell_anchor()
             self.update()
         else:
             super().keyPressEvent(event)
@@ -318,22 +362,16 @@ class Canvas(PictureView):
         """Space may have been let go: known when no press follows at once."""
         if event.key() != Qt.Key.Key_Space:
             super().keyReleaseEvent(event)
-        elif not event.isAutoRepeat() and self._space:
-            self._space_timer.start()
+        else:
+            self._space.release(repeated=event.isAutoRepeat())
 
-    @Slot()
-    def _on_space_released(self) -> None:
-        """Let go without having panned: play or pause."""
-        self._space = False
+    @Slot(object)
+    def _on_space_changed(self, _held: bool) -> None:
         self._update_cursor()
-        if not self._space_used:
-            self.play_requested.emit(None)
 
     def focusOutEvent(self, event: QFocusEvent) -> None:
         """A release of Space that goes elsewhere must not leave the hand behind."""
-        self._space_timer.stop()
-        self._space = False
-        self._update_cursor()
+        self._space.forget()
         super().focusOutEvent(event)
 
     # Painting
@@ -343,19 +381,40 @@ class Canvas(PictureView):
         painter = QPainter(self)
         self.paint_scene(painter, event.rect())
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        outline = self._gestures.outline
-        if outline is not None:
-            reach = self._in_frame_px(CLOSE_DISTANCE_PX)
-            canvas_marks.draw_outline(
-                painter,
-                [self.widget_position(*point) for point in outline.points],
-                None if outline.cursor is None else self.widget_position(*outline.cursor),
-                self._line_colour(),
-                closing=outline.cursor is not None and outline.closes_at(outline.cursor, reach),
-            )
+        if self._gestures.outline is not None:
+            self._draw_outline(painter, self._gestures.outline)
         if self._brush_shown():
             erasing = self._tool == "eraser" or self._gestures.erasing
             canvas_marks.draw_brush(painter, self._cursor, self._radius_in_points(), erasing=erasing)
+
+    def _draw_outline(self, painter: QPainter, outline: Outline) -> None:
+        closing = outline.cursor is not None and outline.closes_at(
+            outline.cursor, self._in_frame_px(CLOSE_DISTANCE_PX)
+        )
+        ahead = [] if closing or outline.cursor is None else [*outline.wire, outline.cursor]
+        canvas_marks.draw_outline(
+            painter,
+            [self.widget_position(*point) for point in outline.points],
+            [self.widget_position(*point) for point in ahead],
+            [self.widget_position(*point) for point in outline.corners],
+            self._line_colour(),
+            closing=closing,
+        )
+
+    # Edges
+
+    def _follow_edges(self, *, last: bool = False) -> None:
+        """Draw the line in progress to the edges."""
+        outline, lasso = self._gestures.outline, self._gestures.intent is Intent.LASSO
+        if outline is not None and self._magnet.lead(outline, self._in_frame_px(1), lasso=lasso, last=last):
+            self.update()
+
+    def _tell_anchor(self) -> None:
+        """Have the paths from the last corner worked out."""
+        outline = self._gestures.outline
+        if self._magnet.on and outline is not None and outline.points:
+            reach_px = reach_of(max(self._scene.view_size) / self.scale)
+            self.anchor_set.emit((outline.points[-1], reach_px))
 
     # Strokes
 
@@ -403,13 +462,18 @@ class Canvas(PictureView):
             point = self.frame_position(position)
             if self._inside(point):
                 x, y = int(point[0]), int(point[1])
-                hover = HoverEvent(x, y, self._scene.label_at(x, y))
+                hover = HoverEvent(x, y, self._label_at(x, y))
         if hover != self._hover:
             self._hover = hover
             self.hovered.emit(hover)
 
+    def _label_at(self, x: int, y: int) -> int:
+        if self._edit_box is None:
+            return self._scene.label_at(x, y)
+        return 0 if self._labels is None else int(self._labels[y, x])
+
     def _brush_shown(self) -> bool:
-        panning = self._space or self._gestures.intent is Intent.PAN
+        panning = self._space.held or self._gestures.intent is Intent.PAN
         return (
             self._tool in PAINTING
             and self._cursor is not None
@@ -438,7 +502,7 @@ class Canvas(PictureView):
         shape = Qt.CursorShape.CrossCursor
         if self._gestures.intent is Intent.PAN:
             shape = Qt.CursorShape.ClosedHandCursor
-        elif self._space:
+        elif self._space.held:
             shape = Qt.CursorShape.OpenHandCursor
         elif self._tool == "pick":
             shape = Qt.CursorShape.ArrowCursor

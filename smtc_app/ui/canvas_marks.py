@@ -63,23 +63,27 @@ def draw_brush(painter: QPainter, centre: QPointF, radius: float, *, erasing: bo
 
 def draw_outline(
     painter: QPainter,
+    points: Sequence[QPointF],
+    ahead: Sequence[QPointF],
     corners: Sequence[QPointF],
-    cursor: QPointF | None,
     colour: QColor,
     *,
     closing: bool,
 ) -> None:
-    """Corners so far, the line to the cursor, and a tint of what it would enclose; all in widget points."""
-    if not corners:
+    """The line so far with its corners, the line `ahead` to the cursor, and a tint of what it would enclose.
+
+    All in points of the widget.
+    """
+    if not points:
         return
-    path = [*corners, cursor] if cursor is not None and not closing else list(corners)
+    path = [*points, *ahead]
     tint = QColor(colour)
     tint.setAlpha(70)
     painter.setPen(Qt.PenStyle.NoPen)
     painter.setBrush(tint)
     painter.drawPolygon(QPolygonF(path), Qt.FillRule.OddEvenFill)
     painter.setBrush(Qt.BrushStyle.NoBrush)
-    line = QPolygonF([*path, corners[0]] if closing else path)
+    line = QPolygonF([*path, points[0]] if closing else path)
     painter.setPen(QPen(DARK, 3.5))
     painter.drawPolyline(line)
     painter.setPen(QPen(Qt.GlobalColor.white, 1.5))

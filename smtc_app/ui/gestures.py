@@ -6,6 +6,7 @@ too, because only the canvas knows its zoom. Each call says what came of it; not
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from smtc_app.ui.tools import Intent, Outline, Point, Stroke, StrokeEvent
@@ -36,8 +37,13 @@ class Gestures:
         """Whether the stroke in progress erases."""
         return self.stroke is not None and self.intent is Intent.ERASE
 
-    def press(self, intent: Intent, point: Point, *, radius_px: float, reach_px: float) -> StrokeEvent | None:
-        """A button goes down; an event when that closes a polygon."""
+    def press(
+        self, intent: Intent, point: Point, *, radius_px: float, reach_px: float, via: Sequence[Point] = ()
+    ) -> StrokeEvent | None:
+        """A button goes down; an event when that closes a polygon.
+
+        via: the points that the line to this one runs through.
+        """
         self.intent = intent
         if intent in (Intent.STROKE, Intent.ERASE):
             self.stroke = Stroke(radius_px)
@@ -47,9 +53,9 @@ class Gestures:
             if self.outline is None:
                 self.outline = Outline([point])
             elif self.outline.closes_at(point, reach_px):
-                return self.close_outline(radius_px)
+                return self.close_outline(radius_px, via=via)
             else:
-                self.outline.add(point)
+                self.outline.add(point, via)
             self.outline.cursor = point
         elif intent is Intent.UNDO_CORNER:
             self.undo_corner()
@@ -89,12 +95,17 @@ class Gestures:
             return Pick(point)
         return StrokeEvent("fill", (point,), radius_px) if intent is Intent.FILL else None
 
-    def close_outline(self, radius_px: float, tool: str = "polygon") -> StrokeEvent | None:
-        """Close the outline in progress; None, and it goes on, while it encloses nothing."""
+    def close_outline(
+        self, radius_px: float, tool: str = "polygon", *, via: Sequence[Point] = ()
+    ) -> StrokeEvent | None:
+        """Close the outline in progress; None, and it goes on, while it encloses nothing.
+
+        via: the points that the line back to the first corner runs through.
+        """
         if self.outline is None or not self.outline.complete:
             return None
         outline, self.outline = self.outline, None
-        return StrokeEvent(tool, tuple(outline.points), radius_px)
+        return StrokeEvent(tool, (*outline.points, *via), radius_px)
 
     def undo_corner(self) -> None:
         """Take the last corner back; the outline is gone with its last one."""

@@ -203,6 +203,7 @@ class MainWindow(QMainWindow):
             "tool_fill",
             "tool_polygon",
             "tool_lasso",
+            "magnet",
         ):
             strip.addWidget(self._button(action_id))
         self.addToolBar(Qt.ToolBarArea.LeftToolBarArea, strip)

@@ -7,7 +7,9 @@ document. To add a tool: a name in `TOOLS`, its intent in `intent_of`.
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
@@ -126,27 +128,46 @@ class Stroke:
 
 @dataclass
 class Outline:
-    """A polygon or lasso that is being drawn; `points` are its corners in frame pixels."""
+    """A polygon or lasso that is being drawn; `points` are its corners in frame pixels.
+
+    pieces  how many points each step added: one, or more where the line follows an edge
+    wire    the points between the last corner and the cursor, where that line follows an edge
+    """
 
     points: list[Point] = field(default_factory=list)
     cursor: Point | None = None
+    pieces: list[int] = field(default_factory=list)
+    wire: Sequence[Point] = ()
 
-    def add(self, point: Point) -> None:
-        """Set a corner, unless it is the last one again."""
+    def __post_init__(self) -> None:
+        self.pieces = self.pieces or [1] * len(self.points)
+
+    def add(self, point: Point, via: Sequence[Point] = ()) -> None:
+        """Set a corner, unless it is the last one again; the line to it runs through `via`."""
         if not self.points or math.dist(self.points[-1], point) > 1e-6:
-            self.points.append(point)
+            self.points += [*via, point]
+            self.pieces.append(len(via) + 1)
+        self.wire = ()
 
     def trace(self, point: Point, spacing_px: float) -> bool:
         """Set a corner if it is `spacing_px` frame pixels from the last one: a freehand line."""
         if self.points and math.dist(self.points[-1], point) < spacing_px:
             return False
         self.points.append(point)
+        self.pieces.append(1)
         return True
 
     def undo(self) -> None:
-        """Take the last corner back."""
+        """Take the last corner back, and the line to it."""
         if self.points:
-            self.points.pop()
+            del self.points[-self.pieces.pop() :]
+        self.wire = ()
+
+    @property
+    def corners(self) -> list[Point]:
+        """The points that were set, without those in between."""
+        ends = itertools.accumulate(self.pieces)
+        return [self.points[end - 1] for end in ends]
 
     def closes_at(self, point: Point, reach_px: float) -> bool:
         """Whether a click at `point` closes it: near the first of at least three corners (frame pixels)."""

@@ -29,6 +29,7 @@ from PySide6.QtGui import QMouseEvent
 from PySide6.QtWidgets import QApplication
 
 from smtc_app.core.annotation import FrameStatus, ObjectInfo
+from smtc_app.core.live_wire import LiveWire
 from smtc_app.core.palette import lookup_table, object_colour
 from smtc_app.ui.canvas import Canvas
 from smtc_app.ui.timeline import Timeline
@@ -113,6 +114,37 @@ def canvas_rows(
     return rows
 
 
+def outline_rows(
+    size: tuple[int, int], frame: tuple[int, int]
+) -> dict[str, tuple[tuple[float, float], float]]:
+    """Polygon and lasso that follow the edges of the picture: each move of the mouse, painted."""
+    frames, masks = footage(frame, 20)
+    canvas = Canvas()
+    canvas.resize(*size)
+    canvas.show()
+    QApplication.processEvents()
+    # Noise has more edges than footage; the disks give it contours to follow.
+    canvas.set_frame(np.where(masks[0][..., None] > 0, frames[0] // 2 + 120, frames[0] // 2).astype(np.uint8))
+    canvas.set_magnetic(True)
+    start = QPointF(size[0] / 2, size[1] / 2)
+    rows = {}
+
+    def move(i: int) -> None:
+        to = start + QPointF(4 * i, 60 * np.sin(i / 8))
+        send_mouse(canvas, QEvent.Type.MouseMove, to, Qt.MouseButton.NoButton)
+        QApplication.processEvents()
+
+    canvas.anchor_set.connect(lambda asked: canvas.set_live_wire(LiveWire(canvas._magnet.image, *asked)))
+    canvas.set_tool("polygon")
+    send_mouse(canvas, QEvent.Type.MouseButtonPress, start, Qt.MouseButton.LeftButton)
+    send_mouse(canvas, QEvent.Type.MouseButtonRelease, start, Qt.MouseButton.LeftButton)
+    rows["canvas: magnetic polygon, move"] = (timed(move), 10.0)
+    canvas.set_tool("lasso")
+    send_mouse(canvas, QEvent.Type.MouseButtonPress, start, Qt.MouseButton.LeftButton)
+    rows["canvas: magnetic lasso, move"] = (timed(move), 10.0)
+    return rows
+
+
 def timeline_rows(
     size: tuple[int, int], frames: int, objects: int
 ) -> dict[str, tuple[tuple[float, float], float]]:
@@ -164,7 +196,8 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     size, frame = (tuple(map(int, text.split("x"))) for text in (arguments.size, arguments.frame))
     application = QApplication.instance() or QApplication([])
-    rows = {**canvas_rows(size, frame), **timeline_rows(size, arguments.frames, arguments.objects)}
+    rows = {**canvas_rows(size, frame), **outline_rows(size, frame)}
+    rows |= timeline_rows(size, arguments.frames, arguments.objects)
     application.processEvents()
     if arguments.json:
         result = {name: {"median_ms": m, "p95_ms": p, "budget_ms": b} for name, ((m, p), b) in rows.items()}

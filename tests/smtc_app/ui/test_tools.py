@@ -241,3 +241,24 @@ class TestStrokePreview:
         assert preview.paint([(10.0, 10.0)]) == (7, 7, 13, 13)
         assert not labels.any()
         assert preview.paint([(-40.0, 3.0)]) is None
+
+
+def test_a_corner_behind_an_edge_is_taken_back_with_its_edge():
+    outline = Outline([(0, 0)])
+    outline.add((9, 0), [(3, 1), (6, 1)])
+    outline.add((9, 9))
+    assert outline.points == [(0, 0), (3, 1), (6, 1), (9, 0), (9, 9)]
+    assert outline.corners == [(0, 0), (9, 0), (9, 9)]
+    outline.undo()
+    outline.undo()
+    assert outline.points == [(0, 0)]
+    outline.undo()
+    assert outline.points == []
+
+
+def test_a_polygon_closes_through_the_edge_back_to_its_first_corner():
+    gestures = Gestures()
+    for point in ((0, 0), (20, 0), (20, 20)):
+        gestures.press(Intent.CORNER, point, radius_px=5, reach_px=2)
+    event = gestures.press(Intent.CORNER, (1, 0), radius_px=5, reach_px=2, via=[(10, 12)])
+    assert event.points == ((0, 0), (20, 0), (20, 20), (10, 12))
