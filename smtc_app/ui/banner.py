@@ -34,6 +34,8 @@ class Banner(QFrame):
         self._text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self._text.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         self._button = QPushButton()
+        # With the banner its focus would go on to some text field, which then took the keys of the window.
+        self._button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self._button.clicked.connect(self._on_button_clicked)
         self._close = QToolButton()
         self._close.setFocusPolicy(Qt.FocusPolicy.NoFocus)

@@ -171,6 +171,7 @@ class MainWindow(QMainWindow):
                 ("propagate_backward", ""),
                 ("propagate_both", "Propagate"),
                 ("propagate_forward", ""),
+                ("update_stale", ""),
                 ("next_worst", ""),
             ),
         ):

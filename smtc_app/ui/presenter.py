@@ -7,7 +7,7 @@ up to date at most every `REFRESH_MS`.
 from __future__ import annotations
 
 import logging
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 from PySide6.QtCore import QObject, QTimer, Slot
@@ -300,13 +300,28 @@ class Presenter(QObject):
 
     def describe(self, object_id: int) -> str:
         """An object's number, name and how its label on this frame came about."""
-        document = self._session.document
+        document, frame = self._session.document, self._session.frame
         info = document.objects.get(object_id)
         if info is None:
             return ""
-        text = f"{object_id} {info.name}"
-        status = document.status(self._session.frame, object_id)
-        if status != FrameStatus.ABSENT:
-            text += f", {status.name.lower()}"
-        confidence: Any = document.confidence(self._session.frame, object_id)
-        return text + (f" {confidence:.0%}" if confidence is not None else "")
+        status = document.status(frame, object_id)
+        return f"{object_id} {info.name}" + provenance(
+            status, document.confidence(frame, object_id), document.sources(frame, object_id)
+        )
+
+
+def provenance(status: FrameStatus, confidence: float | None, sources: Sequence[int]) -> str:
+    """How a label came about, in words that follow the object's name; "" where there is none."""
+    if status == FrameStatus.ABSENT:
+        return ""
+    words = {
+        FrameStatus.MANUAL: "drawn by hand",
+        FrameStatus.PROPOSED: "accepted proposal",
+        FrameStatus.CORRECTED: "corrected by hand",
+        FrameStatus.STALE: "out of date, propagated",
+    }
+    text = f" · {words.get(status, 'propagated')}"
+    if sources:
+        shown = " and ".join(str(frame) for frame in sources)
+        text += f" from frame{'s' if len(sources) > 1 else ''} {shown}"
+    return text + (f" · {confidence:.0%} sure" if confidence is not None else "")

@@ -100,6 +100,9 @@ class ProposalPanel(QWidget):
         self.most.setToolTip("Most proposals on a frame")
         self.most.setFixedWidth(62)
         self.most.lineEdit().setTextMargins(*SPIN_TEXT_MARGINS_PX)
+        self.most.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
+        # Once the number is confirmed, keys are the window's again.
+        self.most.editingFinished.connect(self.most.clearFocus)
         self.granularity = QSlider(Qt.Orientation.Horizontal)
         self.granularity.setRange(0, GRANULARITY_STEPS)
         self.granularity.setValue(GRANULARITY_STEPS // 2)

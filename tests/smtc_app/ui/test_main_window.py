@@ -475,3 +475,12 @@ def test_a_worker_that_cannot_be_interrupted_does_not_keep_the_window(make_appli
     assert not parts.window.isVisible()
     assert not parts.workers_ended
     go_on.set()
+
+
+def test_keys_stay_the_windows_after_a_banner_was_answered(application, qtbot):
+    window, pressed = application.window, []
+    window.canvas.setFocus()
+    window.banner.show_message("A question", button="Do it", slot=lambda: pressed.append(1))
+    qtbot.mouseClick(window.banner._button, Qt.MouseButton.LeftButton)
+    assert pressed
+    assert window.canvas.hasFocus()
