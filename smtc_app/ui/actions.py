@@ -471,7 +471,7 @@ ACTIONS: tuple[ActionSpec, ...] = (
         "Update Stale Frames",
         "Compute again what corrections have made out of date, and nothing else",
         "Annotate",
-        ("U",),
+        ("R",),
         "update",
     ),
     A(

@@ -61,7 +61,7 @@ def test_one_key_brings_up_to_date_what_a_correction_made_stale(runs, qtbot):
     paint_object(qtbot, parts, 40, 35)
     press(qtbot, parts, Qt.Key.Key_F)
     wait_for_jobs(qtbot, parts)
-    press(qtbot, parts, Qt.Key.Key_U)
+    press(qtbot, parts, Qt.Key.Key_R)
     assert "Nothing is out of date" in parts.window.banner.text
     session.push(LockFrames((11,)))
     locked = np.array(document.labels(11))
@@ -71,7 +71,7 @@ def test_one_key_brings_up_to_date_what_a_correction_made_stale(runs, qtbot):
     stale = [f for f in range(FRAMES) if document.status(f, 1) == FrameStatus.STALE]
     assert stale == [5, 6, 7, 9, 10]
     before = {f: np.array(document.labels(f)) for f in range(FRAMES)}
-    press(qtbot, parts, Qt.Key.Key_U)
+    press(qtbot, parts, Qt.Key.Key_R)
     wait_for_jobs(qtbot, parts)
     assert [(group[0], group[2], group[3]) for group in seen[-1]] == [
         ({1}, "both", (5, 8)),
