@@ -15,8 +15,8 @@ from typing import Any
 class VideoState(IntEnum):
     """How far the annotation of a video is.
 
-    UNTOUCHED   it has no project
-    PROPOSED    its project holds accepted proposals only
+    UNTOUCHED   it has no project, or one without labels
+    PROPOSED    its project holds proposals, open or accepted, and nothing else
     IN_WORK     something is painted, corrected or propagated
     DONE        the person said so
     """

@@ -134,10 +134,14 @@ def summarise(project: Path) -> ProjectSummary | None:
         statuses.update(np.unique(track.status).tolist())
         values = decode_confidences(track.confidence[track.status == FrameStatus.PROPAGATED])
         confidences.append(values[~np.isnan(values)])
-    only_proposed = statuses <= {int(FrameStatus.ABSENT), int(FrameStatus.PROPOSED)}
+    statuses.discard(int(FrameStatus.ABSENT))
+    if statuses - {int(FrameStatus.PROPOSED)}:
+        state = VideoState.IN_WORK
+    else:
+        state = VideoState.PROPOSED if statuses or data.proposed_frames else VideoState.UNTOUCHED
     confidence = np.concatenate(confidences)
     return ProjectSummary(
-        VideoState.PROPOSED if only_proposed else VideoState.IN_WORK,
+        state,
         len(data.state.objects),
         len(data.masked_frames),
         float(confidence.mean()) if confidence.size else None,

@@ -595,6 +595,9 @@ class ActionTable(QObject):
         self._groups: dict[str, QActionGroup] = {}
         self._keys: dict[str, tuple[str, ...]] = {spec.id: spec.keys for spec in ACTIONS}
         self._hidden_keys: set[str] = set()
+        self._reasons: dict[str, str] = {}
+        """Why an action cannot be used now."""
+        self._tooltips: dict[str, str] = {}
         for spec in ACTIONS:
             action = QAction(spec.text, self)
             action.setObjectName(spec.id)
@@ -624,6 +627,25 @@ class ActionTable(QObject):
     def connect_checked(self, action_id: str, slot: Callable[[bool], object]) -> None:
         """Call `slot(checked)` when the action is switched."""
         self._actions[action_id].triggered.connect(slot)
+
+    def enable(self, action_id: str, on: bool, reason: str = "") -> None:
+        """Make an action usable, or not, and say in its tooltip why not."""
+        action, told = self._actions[action_id], "" if on else reason
+        if action.isEnabled() != on:
+            action.setEnabled(on)
+        if self._reasons.get(action_id, "") != told:
+            self._reasons[action_id] = told
+            self._show_tooltip(action_id)
+
+    def set_tooltip(self, action_id: str, text: str) -> None:
+        """Say what an action would do now, instead of what it does in general."""
+        if self._tooltips.get(action_id) != text:
+            self._tooltips[action_id] = text
+            self._show_tooltip(action_id)
+
+    def reason(self, action_id: str) -> str:
+        """Why an action cannot be used now, "" when it can."""
+        return self._reasons.get(action_id, "")
 
     @property
     def keys(self) -> Mapping[str, tuple[str, ...]]:
@@ -686,9 +708,14 @@ class ActionTable(QObject):
         return menus
 
     def _apply_keys(self, action_id: str) -> None:
-        action, spec = self._actions[action_id], SPECS[action_id]
+        action = self._actions[action_id]
         keys = () if action_id in self._hidden_keys else self._keys[action_id]
         action.setShortcuts([QKeySequence(key) for key in keys])
-        key = self.key_text(action_id)
-        action.setToolTip(f"{spec.tooltip}  ({key})" if key else spec.tooltip)
         action.setStatusTip("")
+        self._show_tooltip(action_id)
+
+    def _show_tooltip(self, action_id: str) -> None:
+        key, reason = self.key_text(action_id), self._reasons.get(action_id, "")
+        text = self._tooltips.get(action_id, SPECS[action_id].tooltip)
+        text = f"{text}  ({key})" if key else text
+        self._actions[action_id].setToolTip(f"{text}\n{reason}" if reason else text)

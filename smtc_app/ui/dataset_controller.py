@@ -320,9 +320,9 @@ class DatasetController(QObject):
     def _update_actions(self) -> None:
         actions, is_open = self._window.actions_table, self._found is not None
         for action_id in ("close_dataset", "dataset_panel", "next_video", "previous_video"):
-            actions[action_id].setEnabled(is_open)
+            actions.enable(action_id, is_open, "Open a dataset first.")
         here = self._current is not None
-        actions["video_done"].setEnabled(here)
+        actions.enable("video_done", here, "The open video belongs to no open dataset.")
         actions["video_done"].setChecked(here and self._panel.row(self._current).done)
 
     def _start_folder(self) -> Path:

@@ -46,6 +46,13 @@ ENABLED_ELSEWHERE = frozenset(
     {"undo", "redo", "close_dataset", "dataset_panel", "next_video", "previous_video", "video_done"}
 )
 """Actions that depend on more than whether a video is open."""
+NEED_PROPOSALS = frozenset({"accept_all", "accept_here", "reject_all"})
+NEED_SELECTED: dict[str, int] = {
+    "merge": 2,
+    **dict.fromkeys(("split", "delete", "clear_here", "rename", "recolour", "visible", "lock", "solo"), 1),
+    **dict.fromkeys(("move_up", "move_down", "fill_holes", "remove_specks", "grow", "shrink", "deselect"), 1),
+}
+"""How many objects have to be selected for an action on them."""
 
 
 def object_rows(session: Session) -> list[ObjectRow]:
@@ -172,6 +179,7 @@ class Presenter(QObject):
         if self._session.solo:
             self._show_colours()
         self.show_active()
+        self.update_actions()
 
     def show_active(self) -> None:
         """Tell the canvas and the timeline which object is being painted."""
@@ -205,10 +213,9 @@ class Presenter(QObject):
             ("redo", "Redo", undo is not None and undo.can_redo, undo.redo_text if undo else ""),
         ):
             action = actions[action_id]
-            action.setEnabled(able)
             action.setText(f"{verb} {text}" if able else verb)
-            key = actions.key_text(action_id)
-            action.setToolTip((f"{verb}: {text}" if able else f"Nothing to {verb.lower()}") + f"  ({key})")
+            actions.set_tooltip(action_id, f"{verb}: {text}" if able else verb)
+            actions.enable(action_id, able, f"There is nothing to {verb.lower()}.")
         if session.is_open:
             self._window.set_title(session.title, session.document.modified)
 
@@ -258,15 +265,22 @@ class Presenter(QObject):
         """Enable what can be done now, and give shared keys to whom they belong now."""
         session, actions = self._session, self._window.actions_table
         is_open = session.is_open
-        for spec in ACTIONS:
-            if spec.id not in ALWAYS_ENABLED | ENABLED_ELSEWHERE:
-                actions[spec.id].setEnabled(is_open)
         document = session.document
         pending = document is not None and bool(document.proposals(session.frame))
-        actions["accept_all"].setEnabled(pending)
-        actions["accept_here"].setEnabled(pending)
-        actions["reject_all"].setEnabled(pending)
-        actions["cancel"].setEnabled(self.busy)
+        for spec in ACTIONS:
+            if spec.id in ALWAYS_ENABLED | ENABLED_ELSEWHERE:
+                continue
+            if spec.id == "cancel":
+                actions.enable(spec.id, self.busy, "Nothing is running.")
+            elif not is_open:
+                actions.enable(spec.id, False, "Open a video first.")
+            elif spec.id in NEED_PROPOSALS:
+                actions.enable(spec.id, pending, "This frame has no proposals.")
+            elif len(session.selection) < NEED_SELECTED.get(spec.id, 0):
+                least = "an object" if NEED_SELECTED[spec.id] == 1 else "two objects"
+                actions.enable(spec.id, False, f"Select {least} first.")
+            else:
+                actions.enable(spec.id, True)
         if self.busy:
             actions.set_key_owner("cancel", "reject_all")
         else:

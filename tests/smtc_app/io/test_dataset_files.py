@@ -12,7 +12,7 @@ from PIL import Image
 
 from smtc_app.core.commands import SetLabels
 from smtc_app.core.dataset import VideoEntry, VideoState
-from smtc_app.core.document import Document
+from smtc_app.core.document import Document, FrameStatus, ProposalMask
 from smtc_app.core.errors import UserError
 from smtc_app.core.object_commands import AddObject
 from smtc_app.io.dataset import PROJECTS_FOLDER, find_dataset, scan_dataset
@@ -145,16 +145,27 @@ def project(tmp_path):
     return document, save
 
 
-def test_a_summary_tells_proposed_from_painted(project):
+def test_a_summary_tells_untouched_from_proposed_and_painted(project):
     document, save = project
     AddObject("goat").do(document)
-    assert summarise(save()).state == VideoState.PROPOSED
+    assert summarise(save()).state == VideoState.UNTOUCHED
     labels = np.zeros((18, 32), np.uint16)
     labels[2:5, 2:5] = 1
+    SetLabels(0, labels, status=FrameStatus.PROPOSED).do(document)
+    assert summarise(save()).state == VideoState.PROPOSED
+    labels = np.array(labels)
+    labels[5, 5] = 1
     SetLabels(0, labels).do(document)
     summary = summarise(save())
     assert (summary.state, summary.objects, summary.labelled_frames) == (VideoState.IN_WORK, 1, 1)
     assert summary.worst_confidence is None
+
+
+def test_open_proposals_count_as_proposed(project):
+    document, save = project
+    mask = np.ones((18, 32), bool)
+    document.suggest({1: [ProposalMask(1, 1, mask=mask)]})
+    assert summarise(save()).state == VideoState.PROPOSED
 
 
 def test_no_project_has_no_summary_and_a_damaged_one_is_said(tmp_path):
@@ -181,7 +192,7 @@ def test_media_of_a_video_come_from_its_header(shared):
     assert abs(float(picture.mean()) - float(first.mean())) < 2
 
 
-def test_a_probe_delivers_what_is_in_sight_first_and_everything_once(tmp_path):
+def test_a_probe_looks_into_every_video_and_pictures_those_in_sight(tmp_path):
     entries = [
         VideoEntry(name, make_images(tmp_path / name) if name != "broken" else touch(tmp_path / "broken.mp4"))
         for name in ("a", "b", "broken", "c")
@@ -190,7 +201,7 @@ def test_a_probe_delivers_what_is_in_sight_first_and_everything_once(tmp_path):
 
     def deliver(probed):
         got.append(probed)
-        if sum(each.looked_inside for each in got) == len(entries):
+        if sum(each.looked_inside for each in got) == len(entries) and any(each.pictured for each in got):
             gate.set()
 
     probe = DatasetProbe(entries, lambda entry: tmp_path / f"{entry.name}.smtc", deliver)
