@@ -16,7 +16,7 @@ from typing import Any
 
 from PySide6.QtCore import QObject, QTimer, Slot
 from PySide6.QtGui import QIcon
-from PySide6.QtWidgets import QApplication, QDialog, QMessageBox
+from PySide6.QtWidgets import QApplication, QDialog
 
 from smtc_app.assets import assets_folder
 from smtc_app.core.document import Change
@@ -32,6 +32,7 @@ from smtc_app.ui.annotation_controller import AnnotationController
 from smtc_app.ui.autosave_controller import AutosaveController
 from smtc_app.ui.canvas_controller import CanvasController
 from smtc_app.ui.confidence_controller import ConfidenceController
+from smtc_app.ui.crash_guard import CrashGuard
 from smtc_app.ui.dataset_controller import DatasetController
 from smtc_app.ui.dialogs_settings import SettingsDialog
 from smtc_app.ui.frame_controller import FrameController
@@ -379,7 +380,7 @@ def run_window(source: str | None, *, demo: bool = False) -> int:
     application.setWindowIcon(QIcon(str(assets_folder() / "icons" / "smtc-app.svg")))
     settings, notes = load_settings()
     parts = Application(make_services(settings), settings, notes)
-    sys.excepthook = _ErrorHook(parts)
+    sys.excepthook = CrashGuard(parts.window, parts.session, parts.project, parts.autosave)
     parts.window.show()
     if demo:
         parts.project.open_demo()
@@ -399,27 +400,3 @@ def run_window(source: str | None, *, demo: bool = False) -> int:
         logging.shutdown()
         os._exit(code)
     return code
-
-
-class _ErrorHook:
-    """An error nobody expected: log it, tell it, go on; the work stays open and can be saved."""
-
-    def __init__(self, parts: Application) -> None:
-        self._parts = parts
-        self._showing = False
-
-    def __call__(self, kind: type[BaseException], error: BaseException, trace: Any) -> None:
-        if issubclass(kind, KeyboardInterrupt):
-            self._parts.window.close()
-            return
-        logger.critical("unexpected error", exc_info=(kind, error, trace))
-        if self._showing:
-            return
-        self._showing = True
-        QMessageBox.critical(
-            self._parts.window,
-            "Unexpected error",
-            f"Something went wrong that should not have: {kind.__name__}: {error}\n\n"
-            "Your work is still open: save it now (Ctrl+S).",
-        )
-        self._showing = False

@@ -59,6 +59,10 @@ class AutosaveController(QObject):
         if self._journal is not None:
             self._journal.saved(info, state)
 
+    def secure(self, timeout_s: float = 5.0) -> bool:
+        """Wait until every step so far is in the journal on the disk; False where that is not so."""
+        return self._journal is not None and self._journal.flush(timeout_s) and self._journal.working
+
     def stop(self, *, discard: bool) -> None:
         """End the journal; `discard`: everything is saved or not wanted."""
         journal, self._journal = self._journal, None

@@ -71,6 +71,7 @@ class OtherFrameController(QObject):
         frames.shown.connect(self._on_frame_shown)
         session.document_changed.connect(self._on_document_changed)
         session.selection_changed.connect(self._on_selection_changed)
+        self._arrange()
 
     # What others ask for
 
@@ -146,6 +147,8 @@ class OtherFrameController(QObject):
             window.companion.hide()
         if not over:
             window.canvas.set_onion_skin(None)
+        for action_id in ("onion_more", "onion_less"):
+            window.actions_table.enable(action_id, over, "Switch the onion skin on first.")
 
     def _update(self) -> None:
         self._arrange()

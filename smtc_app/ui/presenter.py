@@ -44,6 +44,7 @@ ALWAYS_ENABLED = frozenset(
 )
 ENABLED_ELSEWHERE = frozenset(
     {"undo", "redo", "close_dataset", "dataset_panel", "next_video", "previous_video", "video_done"}
+    | {"onion_more", "onion_less"}
 )
 """Actions that depend on more than whether a video is open."""
 NEED_PROPOSALS = frozenset({"accept_all", "accept_here", "reject_all"})

@@ -84,7 +84,7 @@ class Watch:
             parts.frames.wanted,
             parts.frames.playing,
             window.canvas.tool,
-            window.canvas.brush_radius_px,
+            (window.canvas.brush_radius_px, window.view_bar.onion_slider.value()),
             window.timeline.range,
             window.banner.text,
             window.windowState(),
@@ -145,7 +145,7 @@ def prepare(qtbot, parts):
     session.select((2, 1))
     session.push(AddObject("undone"))
     session.step_history(False)
-    parts.proposals.propose(10, 0.5)
+    parts.proposals.propose()
     qtbot.waitUntil(lambda: not parts.models.jobs and bool(session.document.proposals(FRAME)))
     session.select((2, 1))
     window.timeline.set_range((2, 8))
@@ -178,6 +178,11 @@ def situate(qtbot, parts, action_id):
         assert parts.session.undo.can_redo
     elif action_id == "tool_pick":
         parts.canvas_controller.set_tool("brush")
+    elif action_id == "view_image":
+        actions["view_pca"].trigger()
+    elif action_id.startswith("onion_") and action_id != "onion_skin":
+        if not actions["onion_skin"].isChecked():
+            actions["onion_skin"].trigger()
     elif action_id == "fit":
         actions["zoom_in"].trigger()
     elif action_id == "theme_system":
