@@ -84,7 +84,7 @@ class Watch:
             parts.frames.wanted,
             parts.frames.playing,
             window.canvas.tool,
-            (window.canvas.brush_radius_px, window.view_bar.onion_slider.value()),
+            (window.canvas.brush_radius_px, window.canvas._magnet.on, window.view_bar.onion_slider.value()),
             window.timeline.range,
             window.banner.text,
             window.windowState(),
