@@ -208,6 +208,7 @@ class Application(QObject):
         if self._closed:
             return
         self._closed = True
+        self.window.layout_memory.take()
         self.dataset.close()
         self.frames.close()
         self.proposal_presenter.close()
@@ -234,6 +235,9 @@ class Application(QObject):
             window.actions_table.rebind(settings.keys)
         except ValueError as error:
             window.banner.show_message(f"The keys of the settings were not used: {error}.", kind="warning")
+        window.layout_memory.restore(settings.window_geometry, settings.panel_sizes)
+        if settings.last_folder is not None and Path(settings.last_folder).is_dir():
+            self.project.last_folder = Path(settings.last_folder)
         self._show_recent()
 
     def _remember_settings(self) -> None:
@@ -247,6 +251,8 @@ class Application(QObject):
             granularity=granularity,
             show_outline=window.actions_table["outline"].isChecked(),
             keys=window.actions_table.rebound,
+            window_geometry=window.layout_memory.geometry,
+            panel_sizes=window.layout_memory.sizes,
         )
 
     def _change_settings(self, **changes: Any) -> None:
@@ -321,8 +327,10 @@ class Application(QObject):
         if self.dataset.current is not None and not self.dataset.is_root(path):
             # The dataset is the recent one; its videos would push out everything else.
             return
-        self.settings = self.settings.with_recent(Path(path).resolve())
-        self._change_settings()
+        opened = Path(path).resolve()
+        self.settings = self.settings.with_recent(opened)
+        self.project.last_folder = opened.parent
+        self._change_settings(last_folder=str(opened.parent))
         self._show_recent()
 
     @Slot(object)

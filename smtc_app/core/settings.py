@@ -75,6 +75,12 @@ def _keys(value: Any) -> dict[str, tuple[str, ...]]:
     return {_text(action): _texts(sequences) for action, sequences in value.items()}
 
 
+def _lengths(value: Any) -> dict[str, int]:
+    if not isinstance(value, Mapping):
+        raise ValueError("must map names to lengths")
+    return {_text(name): _number(0, 1 << 15, int)(length) for name, length in value.items()}
+
+
 def _setting(default: Any, check: Callable[[Any], Any]) -> Any:
     if isinstance(default, dict):
         return field(default_factory=dict, metadata={"check": check})
@@ -98,6 +104,9 @@ class Settings:
     cache_folder     where features are kept; None: the user's cache folder
     feature_cache_bytes  of the features on disk at most; 0: none are kept
     recent           last opened videos and projects, newest first
+    last_folder      where the last dialog for a file began
+    window_geometry  what `QWidget.saveGeometry` gave, in base64
+    panel_sizes      {panel: width or height in px}
     """
 
     theme: str = _setting("system", _choice("system", "light", "dark"))
@@ -117,6 +126,9 @@ class Settings:
     autosave: bool = _setting(True, _flag)
     hint_shown: bool = _setting(False, _flag)
     recent: tuple[str, ...] = _setting((), _texts)
+    last_folder: str | None = _setting(None, _optional_text)
+    window_geometry: str = _setting("", _text)
+    panel_sizes: Mapping[str, int] = _setting({}, _lengths)
     unknown: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def with_(self, **changes: Any) -> Settings:

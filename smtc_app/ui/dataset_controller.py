@@ -158,6 +158,7 @@ class DatasetController(QObject):
 
     def _show_panel(self, on: bool) -> None:
         self._panel.setVisible(on)
+        self._window.layout_memory.lay_out()
         self._window.actions_table["dataset_panel"].setChecked(on)
 
     # From video to video
@@ -330,4 +331,4 @@ class DatasetController(QObject):
             return self._found.dataset.root
         if self._session.is_open and not self._session.demo:
             return Path(self._session.source.path).parent
-        return Path.home()
+        return self._project.last_folder

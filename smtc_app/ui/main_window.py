@@ -36,6 +36,7 @@ from smtc_app.ui.dataset_panel import DatasetPanel
 from smtc_app.ui.empty_state import EmptyState
 from smtc_app.ui.hint import Hint
 from smtc_app.ui.job_bar import JobBar
+from smtc_app.ui.layout_memory import LayoutMemory
 from smtc_app.ui.object_panel import ObjectPanel
 from smtc_app.ui.proposal_panel import ProposalPanel
 from smtc_app.ui.status_labels import DeviceLabel, StatusLabels
@@ -126,6 +127,7 @@ class MainWindow(QMainWindow):
         self._stack.setCurrentWidget(self._workplace if is_open else self.empty_state)
         for widget in (self._side, self._bottom, self.main_bar, self.tool_strip):
             widget.setVisible(is_open)
+        self.layout_memory.lay_out()
         self.banner.leave_room(self.view_bar.height() if is_open else 0)
         if is_open:
             self.canvas.setFocus()
@@ -256,6 +258,15 @@ class MainWindow(QMainWindow):
             splitter.setHandleWidth(1)
             splitter.setChildrenCollapsible(False)
         self.setCentralWidget(self.body_splitter)
+        self.layout_memory = LayoutMemory(
+            self,
+            {
+                "dataset": (self.body_splitter, self.dataset_panel),
+                "side": (self.body_splitter, self._side),
+                "timeline": (self.left_splitter, self._bottom),
+                "proposals": (self._side, self.proposal_panel),
+            },
+        )
 
     def createPopupMenu(self) -> QMenu | None:
         """No menu to hide tool bars with: there would be no way back."""

@@ -68,6 +68,8 @@ class ProjectController(QObject):
         """Ends whatever still reads the open footage."""
         self.end_jobs: Callable[[], None] = lambda: None
         """Asks what still changes the open work to end, before it is saved for the last time."""
+        self.last_folder = Path.home()
+        """Where dialogs begin while nothing is open."""
         self.parameters: Callable[[], dict[str, Any]] = dict
         """What is saved with the project besides the document."""
         self.usual_project: Callable[[], Path | None] = lambda: None
@@ -424,4 +426,4 @@ class ProjectController(QObject):
         session = self._session
         if session.is_open and not session.demo:
             return (session.project or Path(session.source.path)).parent
-        return Path.home()
+        return self.last_folder
