@@ -44,6 +44,7 @@ without a window:
   smtc-app propose   SOURCE -o OUT                      object proposals as indexed PNGs
   smtc-app propagate SOURCE --mask FRAME=PNG -o OUT     given masks through the video
   smtc-app export    PROJECT -o OUT --format FORMAT     a project as DAVIS, YouTube-VOS, COCO, video, ...
+  smtc-app batch     ROOT -o OUT                        a whole dataset, queued by uncertainty
   smtc-app run       PROJECT -o OUT                     propagate a project anew, then export
 
 SOURCE is a video, a folder of images or a DAVIS sequence; `smtc-app VERB --help` tells more. The window also

@@ -1,4 +1,7 @@
-"""Parsers of the verbs that work on projects, and what these print; the work is in `project_verbs`."""
+"""Parsers of the verbs that work on projects, and what these print.
+
+The work is in `project_verbs` and `batch`.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +16,10 @@ from smtc_app.cli_arguments import (
     cache_choice,
     frame_range,
     how_computed,
+    model_choice,
     name_list,
     number_within,
+    object_count,
     verb_parser,
 )
 from smtc_app.cli_context import CommandContext, Console
@@ -144,4 +149,66 @@ def _run(options: argparse.Namespace, context: CommandContext, console: Console)
     return summary, text
 
 
-PROJECT_VERBS = {"export": (_export_parser, _export), "run": (_run_parser, _run)}
+def _batch_parser(verb: str) -> argparse.ArgumentParser:
+    parser = verb_parser(
+        verb,
+        "Work through a dataset: propagate the first mask of every video that has one, propose objects on "
+        "the others, and queue them by how unsure the result is.",
+    )
+    parser.add_argument(
+        "root", type=Path, metavar="ROOT", help="DAVIS or YouTube-VOS root, or a folder of videos"
+    )
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="OUT", required=True, help="folder for masks and the queue"
+    )
+    parser.add_argument(
+        "--task",
+        choices=("auto", "propagate", "propose"),
+        default="auto",
+        help="auto: propagate where there is a mask, propose elsewhere (default)",
+    )
+    parser.add_argument(
+        "--projects", type=Path, metavar="DIR", help="where projects go (default: ROOT/smtc-projects)"
+    )
+    parser.add_argument(
+        "--most-frames", type=number_within(1, 10**9, int), metavar="N", help="of each video (default: all)"
+    )
+    parser.add_argument(
+        "--max-objects", type=object_count, default=10, metavar="N", help="proposals a video (default: 10)"
+    )
+    add_model(parser, preset=True)
+    add_cache(parser)
+    add_common(parser)
+    return parser
+
+
+def _batch(options: argparse.Namespace, context: CommandContext, console: Console) -> tuple[dict, str]:
+    from smtc_app.batch import BatchChoice, batch
+
+    choice = BatchChoice(
+        model_choice(options),
+        options.task,
+        options.max_objects,
+        options.most_frames,
+        options.projects,
+        options.overwrite,
+        cache_choice(options),
+    )
+    summary = batch(options.root, options.output, choice=choice, context=context, say=console.say)
+    return summary, "\n".join(_queue_lines(summary["queue"]))
+
+
+def _queue_lines(queue: list[dict]) -> list[str]:
+    width = max(len(row["video"]) for row in queue)
+    lines = []
+    for row in queue:
+        sure = "" if row["confidence"] is None else f"{row['confidence']:.0%}"
+        lines.append(f"{row['video']:{width}}  {row['task']:10}  {sure:>4}  {row['note']}")
+    return lines
+
+
+PROJECT_VERBS = {
+    "export": (_export_parser, _export),
+    "run": (_run_parser, _run),
+    "batch": (_batch_parser, _batch),
+}

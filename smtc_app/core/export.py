@@ -59,11 +59,11 @@ FORMATS: dict[str, ExportFormat] = {
             "One JSON file: images, categories, and an annotation per object and frame.",
             images=True,
         ),
-        ExportFormat("binary", "Binary masks", "A folder per object with black-and-white PNGs, 0 and 255."),
+        ExportFormat("binary", "Binary masks", "Black-and-white PNGs (0 and 255), a folder per object."),
         ExportFormat(
             "soft",
             "Soft masks",
-            "A folder per object with grey PNGs of the model's probabilities, computed anew.",
+            "Grey PNGs of the model's probabilities, a folder per object.",
             soft=True,
         ),
         ExportFormat(

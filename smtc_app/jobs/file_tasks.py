@@ -41,7 +41,7 @@ def open_task(
             return _found(dataset)
         source = open_source(path)
         document = Document(len(source), source.size)
-        return Opened(source, document, demo=demo, first_mask=_first_mask(source))
+        return Opened(source, document, demo=demo, first_mask=first_mask(source))
     lock = ProjectLock(path).acquire()
     try:
         info, document = load_project(path)
@@ -162,7 +162,7 @@ def make_journal(opened: Opened, on_problem: Callable[[str], None]) -> Autosave:
     )
 
 
-def _first_mask(source: FrameSource) -> tuple[int, Path] | None:
+def first_mask(source: FrameSource) -> tuple[int, Path] | None:
     """The first frame that has a mask beside the footage, and the mask's file."""
     if source.annotations is None:
         return None

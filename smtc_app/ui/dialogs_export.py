@@ -60,6 +60,7 @@ class ExportDialog(QDialog):
         self._base = base
         self._labelled = frozenset(labelled)
         self._format = QComboBox()
+        self._format.setObjectName("exportFormat")
         self._format.setMaxVisibleItems(len(FORMATS))
         for entry in FORMATS.values():
             self._format.addItem(entry.title, entry.key)
@@ -67,7 +68,6 @@ class ExportDialog(QDialog):
         self._format.setCurrentIndex(max(0, self._format.findData(format_key)))
         self._explanation = QLabel()
         self._explanation.setObjectName("soft")
-        self._explanation.setWordWrap(True)
         self._options = FormatOptions(fps, images=images)
         self._frames = FrameRangeField(frame_count, labelled, current, chosen)
         self._objects = ObjectChecklist(rows)
@@ -91,8 +91,11 @@ class ExportDialog(QDialog):
         self._form.setLabelAlignment(Qt.AlignmentFlag.AlignRight)
         self._form.setHorizontalSpacing(12)
         self._form.setVerticalSpacing(10)
-        self._form.addRow("Format", self._format)
-        self._form.addRow("", self._explanation)
+        explained = QVBoxLayout()
+        explained.setSpacing(5)
+        explained.addWidget(self._format)
+        explained.addWidget(self._explanation)
+        self._form.addRow("Format", explained)
         self._form.addRow("", self._options)
         self._form.addRow("Frames", self._frames)
         self._form.addRow("Objects", self._objects)
@@ -194,7 +197,9 @@ class ExportDialog(QDialog):
         text = f"Writes {what} with {len(ids)} object{'s' if len(ids) != 1 else ''}"
         if list(ids) != list(range(1, len(ids) + 1)):
             text += f", renumbered 1 to {len(ids)}"
-        text += f"; {bare:,} of them without labels." if bare else "."
+        if bare:
+            text += f"; {bare:,} frame{'s have' if bare != 1 else ' has'} no labels"
+        text += "."
         if self.chosen_format.soft:
             return text + " The propagated frames are computed once more, which takes its time."
         return text + " Everything is read back and compared."

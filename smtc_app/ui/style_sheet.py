@@ -61,7 +61,9 @@ QLineEdit, QSpinBox, QDoubleSpinBox, QComboBox, QPlainTextEdit, QKeySequenceEdit
     color: {c.text}; selection-background-color: {c.selection}; selection-color: {c.text};
 }}
 QLineEdit:focus, QSpinBox:focus, QDoubleSpinBox:focus, QComboBox:focus {{ border-color: {c.accent}; }}
-QLineEdit:disabled, QSpinBox:disabled, QComboBox:disabled {{ color: {c.text_off}; background: {c.panel}; }}
+QLineEdit:disabled, QSpinBox:disabled, QDoubleSpinBox:disabled, QComboBox:disabled {{
+    color: {c.text_off}; background: {c.panel};
+}}
 QComboBox::drop-down {{ border: none; width: 24px; }}
 QComboBox::down-arrow, QSpinBox::down-arrow, QDoubleSpinBox::down-arrow {{
     image: url({folder}/chevron-down.svg); width: 10px; height: 10px;
@@ -69,13 +71,17 @@ QComboBox::down-arrow, QSpinBox::down-arrow, QDoubleSpinBox::down-arrow {{
 QSpinBox::up-arrow, QDoubleSpinBox::up-arrow {{
     image: url({folder}/chevron-up.svg); width: 10px; height: 10px;
 }}
-QSpinBox[buttonSymbols="0"]::up-button, QSpinBox[buttonSymbols="0"]::down-button {{
+QSpinBox[buttonSymbols="0"]::up-button, QSpinBox[buttonSymbols="0"]::down-button,
+QDoubleSpinBox[buttonSymbols="0"]::up-button, QDoubleSpinBox[buttonSymbols="0"]::down-button {{
     border: none; background: transparent; width: 18px;
 }}
 QSpinBox[buttonSymbols="2"]::up-button, QSpinBox[buttonSymbols="2"]::down-button {{
     width: 0; border: none; subcontrol-origin: border;
 }}
-QSpinBox::up-button:hover, QSpinBox::down-button:hover {{ background: {c.hover}; border-radius: 3px; }}
+QSpinBox::up-button:hover, QSpinBox::down-button:hover,
+QDoubleSpinBox::up-button:hover, QDoubleSpinBox::down-button:hover {{
+    background: {c.hover}; border-radius: 3px;
+}}
 QComboBox QAbstractItemView {{ background: {c.raised}; border: 1px solid {c.border}; }}
 QAbstractItemView QLineEdit {{ padding: 0 4px; border-radius: 3px; border-color: {c.accent}; }}
 QCheckBox, QRadioButton {{ spacing: 8px; }}

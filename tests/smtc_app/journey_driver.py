@@ -17,10 +17,12 @@ from pathlib import Path
 
 import numpy as np
 from PySide6.QtCore import QObject, QPoint, QTimer
-from PySide6.QtWidgets import QApplication, QFileDialog, QLineEdit
+from PySide6.QtWidgets import QApplication, QComboBox, QFileDialog, QLineEdit, QWidget
 
 from smtc_app.app import Application, make_services
+from smtc_app.core.export import FORMATS
 from smtc_app.core.settings import Settings
+from smtc_app.ui.dialogs_export import ExportDialog
 
 STEP_MS = 20
 PATIENCE_S = 240
@@ -250,6 +252,61 @@ def footage(window: Window, folder: Path, found: dict, path: str) -> Iterator[Co
     source.close()
 
 
+def formats(window: Window, folder: Path, found: dict, path: str, last: str) -> Iterator[Condition]:
+    """Propose, accept, propagate, correct, propagate again, save, and export in every format."""
+    parts, last_frame = window.parts, int(last)
+    parts.project.open(path)
+    yield window.shows(0)
+    window.key("s")
+    yield lambda: window.document.proposals(0)
+    window.key("Return")
+    yield lambda: window.document.objects and window.idle()
+    parts.window.timeline.set_range((0, last_frame + 1))
+    window.key("f")
+    yield lambda: window.document.labelled_frames == tuple(range(last_frame + 1)) and window.idle()
+    window.key(*["Right"] * (last_frame // 2))
+    yield window.shows(last_frame // 2)
+    window.key("p")
+    yield lambda: parts.window.canvas.tool == "brush"
+    before = np.array(window.document.labels(last_frame // 2))
+    width, height = parts.session.source.size
+    window.drag([(width * 0.3, height * 0.3), (width * 0.4, height * 0.35)])
+    yield lambda: not np.array_equal(window.document.labels(last_frame // 2), before)
+    runs = len(parts.session.runs)
+    window.key("shift+f")
+    yield lambda: len(parts.session.runs) > runs and window.idle()
+    found["exported"] = {}
+    for number, key in enumerate(FORMATS):
+        window.key("ctrl+e")
+        yield lambda: isinstance(window.dialog(), ExportDialog)
+        dialog = window.dialog()
+        dialog.findChild(QComboBox, "exportFormat").setFocus()
+        window.key("Home", *["Down"] * number)
+        yield lambda dialog=dialog, key=key: dialog.chosen_format.key == key
+        field = dialog.findChild(QLineEdit, "exportFolder")
+        window.click(field, field.rect().center())
+        yield field.hasFocus
+        window.key("ctrl+a")
+        window.write(str(folder / key))
+        yield lambda dialog=dialog, key=key: dialog.request.folder == folder / key
+        grab(dialog, folder / f"dialog-{key}.png")
+        window.key("Return")
+        yield lambda key=key: str(folder / key) in parts.window.banner.text and window.idle()
+        found["exported"][key] = parts.window.banner.text
+    grab(parts.window, folder / "window.png")
+    window.key("ctrl+s")
+    yield from window.tell_file_dialog(folder / "mine")
+    yield lambda: not window.document.modified
+    masks = [np.array(window.document.labels(i)) for i in range(last_frame + 1)]
+    np.savez_compressed(folder / "labels.npz", *masks)
+    found["ids"] = list(window.document.objects)
+
+
+def grab(widget: QWidget, path: Path) -> None:
+    """What a widget looks like, for people who look into a failed journey."""
+    widget.grab().save(str(path))
+
+
 def run(journey: Iterator[Condition], window: Window, found: dict) -> int:
     application = QApplication.instance()
     state = {"condition": lambda: True, "since": time.monotonic(), "code": 0, "busy": False}
@@ -291,7 +348,7 @@ def main() -> int:
     application = QApplication([name])
     found: dict = {"platform": application.platformName(), "folder": folder}
     window = Window(Path(folder))
-    journeys = {"demo": demo, "footage": footage}
+    journeys = {"demo": demo, "footage": footage, "formats": formats}
     code = run(journeys[name](window, Path(folder), found, *arguments), window, found)
     sys.stdout.write(json.dumps(found))
     return code

@@ -10,9 +10,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
+from pycocotools import mask as coco_mask
 
 pytestmark = [
     pytest.mark.xvfb,
@@ -120,3 +122,101 @@ def test_real_footage_is_stepped_annotated_and_exported(travel, tmp_path, shared
     for name, mask in masks.items():
         assert np.array_equal(mask, labels[name])
         assert mask.any()
+
+
+def test_real_footage_is_exported_in_every_format_and_replayed(travel, tmp_path, shared):
+    last = 3
+    found = travel("formats", str(shared / "data/videos/sam2_01_dog.mp4"), str(last))
+    labels = [found_labels for _, found_labels in sorted(np.load(tmp_path / "labels.npz").items())]
+    shown = sorted({int(i) for found_labels in labels for i in np.unique(found_labels)} - {0})
+    renumbered = {old: new for new, old in enumerate(shown, start=1)}
+    truth = [np.vectorize(lambda i: renumbered.get(i, 0))(found_labels) for found_labels in labels]
+    assert found["exported"].keys() == {
+        "davis", "youtube-vos", "youtube-vis", "coco", "binary", "soft", "overlay", "csv",
+    }  # fmt: skip
+    names = [f"{i:05d}" for i in range(last + 1)]
+    check_pngs(tmp_path, names, truth)
+    check_json(tmp_path, truth)
+    check_table_and_video(tmp_path, truth)
+    for key in found["exported"]:
+        told = json.loads((tmp_path / key / "provenance.json").read_text())
+        assert len(told["made_with"]["models"][0]["hash"]) == 64
+        assert {row["status"] for row in told["masks"]} >= {"proposed", "propagated"}
+    # The same bytes again, from the project alone.
+    command = [
+        sys.executable,
+        "-m",
+        "smtc_app",
+        "run",
+        str(tmp_path / "mine.smtc"),
+        "-o",
+        str(tmp_path / "again"),
+    ]
+    command += ["--range", f"0:{last + 1}", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S, check=True)
+    assert json.loads(done.stdout)["reproduced"]["different"] == 0
+    for name in names:
+        assert (tmp_path / "again" / f"{name}.png").read_bytes() == (
+            tmp_path / "davis" / f"{name}.png"
+        ).read_bytes()
+
+
+def check_pngs(folder, names, truth):
+    """Indexed, binary and soft masks as Pillow reads them."""
+    (video,) = (folder / "youtube-vos" / "Annotations").iterdir()
+    binary, soft = sorted((folder / "binary").glob("*/")), sorted((folder / "soft").glob("*/"))
+    ids = [int(place.name.split("_")[0]) for place in binary]
+    assert [place.name for place in soft] == [place.name for place in binary]
+    for name, labels in zip(names, truth, strict=True):
+        for place in (folder / "davis", video):
+            with Image.open(place / f"{name}.png") as image:
+                assert image.mode == "P"
+                assert np.array_equal(image, labels)
+        with Image.open(folder / "youtube-vos" / "JPEGImages" / video.name / f"{name}.jpg") as image:
+            assert image.size == labels.shape[::-1]
+        for object_id, place, soft_place in zip(ids, binary, soft, strict=True):
+            with Image.open(place / f"{name}.png") as image:
+                assert np.array_equal(np.asarray(image) == 255, labels == object_id)
+                assert set(np.unique(image)) <= {0, 255}
+            with Image.open(soft_place / f"{name}.png") as image:
+                assert (image.mode, image.size) == ("L", labels.shape[::-1])
+    levels = set()
+    for place in soft:
+        with Image.open(place / f"{names[-1]}.png") as image:
+            levels |= set(np.unique(image))
+    assert len(levels) > 50
+
+
+def check_json(folder, truth):
+    """COCO and YouTube-VIS as pycocotools decodes them."""
+    coco = json.loads((folder / "coco" / "annotations.json").read_text())
+    rebuilt = [np.zeros_like(labels) for labels in truth]
+    for annotation in coco["annotations"]:
+        mask = coco_mask.decode(annotation["segmentation"]).astype(bool)
+        assert annotation["area"] == mask.sum()
+        rebuilt[annotation["image_id"] - 1][mask] = annotation["track_id"]
+    vis = json.loads((folder / "youtube-vis" / "instances.json").read_text())
+    again = [np.zeros_like(labels) for labels in truth]
+    for track in vis["annotations"]:
+        assert len(track["segmentations"]) == vis["videos"][0]["length"] == len(truth)
+        for labels, rle in zip(again, track["segmentations"], strict=True):
+            if rle is not None:
+                labels[coco_mask.decode(rle).astype(bool)] = track["id"]
+    for labels, one, other in zip(truth, rebuilt, again, strict=True):
+        assert np.array_equal(labels, one)
+        assert np.array_equal(labels, other)
+    for image in coco["images"]:
+        assert (folder / "coco" / "JPEGImages" / image["file_name"]).is_file()
+
+
+def check_table_and_video(folder, truth):
+    with (folder / "csv" / "objects.csv").open(newline="") as file:
+        for row in csv.DictReader(file):
+            assert int(row["area_px"]) == (truth[int(row["frame"])] == int(row["object_id"])).sum()
+    (video,) = (folder / "overlay").glob("*.mp4")
+    with av.open(str(video)) as container:
+        assert container.streams.video[0].codec_context.name == "h264"
+        frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    assert len(frames) == len(truth)
+    height, width = truth[0].shape
+    assert all(frame.shape[0] - height in (0, 1) and frame.shape[1] - width in (0, 1) for frame in frames)

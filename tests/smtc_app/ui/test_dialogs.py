@@ -42,7 +42,7 @@ def test_the_summary_says_what_will_be_written(make_export):
     text = dialog._summary.text()
     assert "20 frames with 2 objects" in text
     assert "renumbered 1 to 2" in text
-    assert "15 of them without labels" in text
+    assert "15 frames have no labels" in text
 
 
 def test_ranges(make_export):
