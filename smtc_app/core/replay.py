@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,7 @@ class PropagationRun:
     first, stop     frames that were computed
     settings        preset, device, model as they were asked for
     model           name and hash of the model that computed, None when the run did not tell
+    written         {id: frames that it wrote, as (first, stop), ...}; None: all that were computed
     """
 
     objects: tuple[int, ...]
@@ -46,6 +47,16 @@ class PropagationRun:
     stop: int
     settings: Mapping[str, Any] = field(default_factory=dict)
     model: Mapping[str, str] | None = None
+    written: Mapping[int, tuple[tuple[int, int], ...]] | None = None
+
+    def wrote(self, object_id: int, frame_count: int) -> np.ndarray:
+        """bool (frame_count,): frames where it wrote an object; its keyframes are not among them."""
+        frames = np.zeros(frame_count, bool)
+        bounds = ((self.first, self.stop),) if self.written is None else self.written.get(object_id, ())
+        for first, stop in bounds:
+            frames[first:stop] = True
+        frames[[k for k in self.keyframes if k < frame_count]] = False
+        return frames
 
     def to_json(self) -> dict[str, Any]:
         """As it is kept in a project."""
@@ -57,6 +68,9 @@ class PropagationRun:
             "stop": self.stop,
             "settings": dict(self.settings),
             "model": None if self.model is None else dict(self.model),
+            "written": None
+            if self.written is None
+            else [[i, *map(list, s)] for i, s in self.written.items()],
         }
 
 
@@ -73,6 +87,7 @@ def runs_from_json(data: Any) -> tuple[PropagationRun, ...]:
                 stop=int(entry["stop"]),
                 settings=dict(entry["settings"]),
                 model=None if entry["model"] is None else dict(entry["model"]),
+                written=_written_from_json(entry.get("written")),
             )
         except (KeyError, TypeError, ValueError) as error:
             logger.warning("left out a propagation run that cannot be read: %s", error)
@@ -80,6 +95,23 @@ def runs_from_json(data: Any) -> tuple[PropagationRun, ...]:
         if run.direction in DIRECTIONS and run.keyframes and run.objects:
             runs.append(run)
     return tuple(runs[-MOST_RUNS:])
+
+
+def as_spans(frames: Iterable[int]) -> tuple[tuple[int, int], ...]:
+    """Frames in any order as sorted (first, stop)."""
+    spans: list[tuple[int, int]] = []
+    for frame in sorted(set(frames)):
+        if spans and spans[-1][1] == frame:
+            spans[-1] = (spans[-1][0], frame + 1)
+        else:
+            spans.append((frame, frame + 1))
+    return tuple(spans)
+
+
+def _written_from_json(data: Any) -> dict[int, tuple[tuple[int, int], ...]] | None:
+    if data is None:
+        return None
+    return {int(i): tuple((max(0, int(a)), int(b)) for a, b in parts) for i, *parts in data}
 
 
 @dataclass(frozen=True)
@@ -111,29 +143,30 @@ def plan_replay(state: DocumentState, runs: Sequence[PropagationRun]) -> list[Re
     owner = {i: np.full(state.frame_count, -1, np.int32) for i in tracks}
     sources = _SourceTable(state.source_table)
     for number, run in enumerate(usable):
-        frames = np.arange(run.first, run.stop)
-        frames = frames[~np.isin(frames, run.keyframes)]
-        expected = _expected_sources(run, frames)
         for object_id in run.objects:
+            frames = np.flatnonzero(run.wrote(object_id, state.frame_count))
+            expected = _expected_sources(run, frames)
             match = sources.equal(tracks[object_id].sources[frames], expected)
             owner[object_id][frames[match]] = number
     steps: list[ReplayStep] = []
     for number, run in reversed(list(enumerate(usable))):
-        reached = np.zeros(state.frame_count, bool)
-        reached[run.first : run.stop] = True
-        reached[list(run.keyframes)] = False
-        accepts = {i: (owner[i] >= number) & reached for i in run.objects}
+        accepts = {i: (owner[i] >= number) & run.wrote(i, state.frame_count) for i in run.objects}
         owns = {i: owner[i] == number for i in run.objects}
         replaced = not any(frames.any() for frames in owns.values())
-        if replaced and (not any(a.any() for a in accepts.values()) or (steps and _covers(steps[0], run))):
+        if replaced and (
+            not any(a.any() for a in accepts.values())
+            or (steps and _covers(steps[0], run, state.frame_count))
+        ):
             continue
         steps.insert(0, ReplayStep(_trimmed(run, accepts), accepts, owns))
     return steps + _unexplained(state, anchors, owner)
 
 
-def _covers(step: ReplayStep, run: PropagationRun) -> bool:
+def _covers(step: ReplayStep, run: PropagationRun, frame_count: int) -> bool:
     """Whether a step that follows at once replaces all that the run would have written."""
     later = step.run
+    if later.written is not None:
+        return all(not (run.wrote(i, frame_count) & ~later.wrote(i, frame_count)).any() for i in run.objects)
     return set(later.objects) >= set(run.objects) and later.first <= run.first and later.stop >= run.stop
 
 
@@ -176,7 +209,7 @@ def _restricted(
     first, stop = max(0, run.first), min(run.stop, state.frame_count)
     if not ids or not keyframes or first >= stop:
         return None
-    return PropagationRun(ids, keyframes, run.direction, first, stop, run.settings, run.model)
+    return replace(run, objects=ids, keyframes=keyframes, first=first, stop=stop)
 
 
 def _trimmed(run: PropagationRun, accepts: Mapping[int, np.ndarray]) -> PropagationRun:
@@ -187,7 +220,7 @@ def _trimmed(run: PropagationRun, accepts: Mapping[int, np.ndarray]) -> Propagat
         stop = min(stop, int(wanted[-1]) + 1)
     elif run.direction == "backward":
         first = max(first, int(wanted[0]))
-    return PropagationRun(run.objects, run.keyframes, run.direction, first, stop, run.settings, run.model)
+    return replace(run, first=first, stop=stop)
 
 
 def _expected_sources(run: PropagationRun, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

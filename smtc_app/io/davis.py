@@ -12,7 +12,7 @@ import io
 import logging
 import os
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -171,18 +171,11 @@ class DavisWriter:
     Args:
         out: a folder from `prepare_output`.
         source: names, timestamps and hashes of the frames.
-        ids: document id -> exported id; ids it lacks are left out. None: as they are.
     """
 
-    def __init__(self, out: Path, source: FrameSource, *, ids: Mapping[int, int] | None = None) -> None:
+    def __init__(self, out: Path, source: FrameSource) -> None:
         self.out = out
         self._source = source
-        self._table: np.ndarray | None = None
-        if ids is not None:
-            if max(ids.values(), default=0) > MAX_EXPORT_ID:
-                raise too_many_ids(max(ids.values()))
-            self._table = np.zeros(1 << 16, np.uint16)
-            self._table[list(ids)] = list(ids.values())
         self._hashes: dict[int, str] = {}
 
     @property
@@ -215,11 +208,10 @@ class DavisWriter:
                 f"The labels of frame {index} are {width}x{height} but the frames are "
                 f"{self._source.size[0]}x{self._source.size[1]}."
             )
-        exported = labels if self._table is None else self._table[labels]
         path = self.path(index)
-        write_mask(path, exported, durable=False)  # an export can be repeated
+        write_mask(path, labels, durable=False)  # an export can be repeated
         with Image.open(path) as image:
-            equal = image.mode == "P" and np.array_equal(np.asarray(image), exported)
+            equal = image.mode == "P" and np.array_equal(np.asarray(image), labels)
         if not equal:
             raise UserError(f"{path} does not read back as it was written; the disk may be failing.")
         self._hashes[index] = hashlib.sha256(self._source[index]).hexdigest()
@@ -239,50 +231,3 @@ def frames_csv(source: FrameSource, hashes: Mapping[int, str]) -> bytes:
     for index in sorted(hashes):
         rows.writerow([index, source.name(index), f"{source.timestamp(index):.6f}", hashes[index]])
     return text.getvalue().encode()
-
-
-def contiguous_ids(ids: Sequence[int]) -> dict[int, int]:
-    """Map ids to 1, 2, ... in ascending order."""
-    return {old: new for new, old in enumerate(sorted(set(ids)), start=1)}
-
-
-def export_davis(
-    out: str | Path,
-    source: FrameSource,
-    labels_of: Callable[[int], np.ndarray],
-    *,
-    frames: Sequence[int] | None = None,
-    ids: Sequence[int] | None = None,
-    keep_ids: bool = False,
-    overwrite: bool = False,
-    progress: Callable[[int, int], None] | None = None,
-) -> dict[int, int]:
-    """Export label maps as DAVIS masks into `out` and check that they read back equal.
-
-    Args:
-        labels_of: frame index -> labels (H,W).
-        frames: which frames; None: all of the source.
-        ids: objects to export, in ascending order numbered from 1; None: all that occur (one more pass).
-        keep_ids: export ids as they are instead of numbering them from 1.
-        progress: called with (frames done, frames in all); may raise to cancel, what was written stays.
-
-    Returns which id each object got.
-
-    Raises:
-        UserError: see `prepare_output` and `DavisWriter.write`; ids are checked before anything is written.
-    """
-    indices = range(len(source)) if frames is None else sorted(set(frames))
-    present = {int(i) for index in indices for i in np.unique(labels_of(index))} if ids is None else set(ids)
-    present.discard(0)
-    mapping = {i: i for i in sorted(present)} if keep_ids else contiguous_ids(sorted(present))
-    if max(mapping.values(), default=0) > MAX_EXPORT_ID:
-        raise too_many_ids(max(mapping.values()))
-    writer = DavisWriter(prepare_output(out, overwrite=overwrite, source=source), source, ids=mapping)
-    try:
-        for done, index in enumerate(indices, start=1):
-            writer.write(index, labels_of(index))
-            if progress is not None:
-                progress(done, len(indices))
-    finally:
-        writer.finish()
-    return mapping

@@ -19,7 +19,7 @@ from smtc_app.core.annotation import FrameStatus
 from smtc_app.core.command import counted
 from smtc_app.core.document import Document
 from smtc_app.core.propagation_plan import Part, plan_propagation, plan_update
-from smtc_app.core.replay import PropagationRun
+from smtc_app.core.replay import PropagationRun, as_spans
 from smtc_app.jobs.runner import Job, JobRunner
 from smtc_app.ui.services import Services
 from smtc_app.ui.session import Session
@@ -56,6 +56,8 @@ class PropagationController(QObject):
         self._job: Job | None = None
         self._frames: set[int] = set()
         self._runs: list[PropagationRun] = []
+        self._written: dict[int, list[int]] = {}
+        """Object id -> frames that the run has written."""
         self._propagated: Document | None = None
         """The document that the run belongs to."""
         self._models: dict[str, dict[str, str]] = {}
@@ -123,6 +125,7 @@ class PropagationController(QObject):
         revision, run = document.revision, object()
         settings = self.model_settings()
         self._frames, self._propagated = set(), document
+        self._written = {}
         noted = {key: settings.get(key) for key in ("model", "preset", "device")}
         self._runs = [
             PropagationRun(
@@ -177,6 +180,8 @@ class PropagationController(QObject):
         )
         self._session.push(command)
         self._frames.add(frame.index)
+        for object_id in known:
+            self._written.setdefault(object_id, []).append(frame.index)
 
     def _on_done(self, summary: Any) -> None:
         self._models[repr(self._runs[0].settings)] = {"name": summary.model.name, "hash": summary.model.hash}
@@ -205,7 +210,12 @@ class PropagationController(QObject):
         changed = bool(self._frames) and self._propagated is self._session.document
         if changed:
             self._session.runs += [
-                replace(run, model=self._models.get(repr(run.settings))) for run in self._runs
+                replace(
+                    run,
+                    model=self._models.get(repr(run.settings)),
+                    written={i: as_spans(self._written[i]) for i in run.objects if i in self._written},
+                )
+                for run in self._runs
             ]
         self.ended.emit(job)
         if changed:

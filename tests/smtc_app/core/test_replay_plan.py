@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from smtc_app.core.commands import AddObject, ApplyPropagation, SetLabels, SetObjectProperty
 from smtc_app.core.document import Document
-from smtc_app.core.replay import PropagationRun, plan_replay, runs_from_json
+from smtc_app.core.replay import PropagationRun, as_spans, plan_replay, runs_from_json
 from smtc_app.core.undo import UndoStack
 
 COUNT, SIZE = 10, (12, 8)
@@ -138,11 +141,26 @@ def test_nothing_to_start_from_is_an_empty_plan():
     document.close()
 
 
+def test_what_a_run_is_known_to_have_written_counts(stack):
+    apply(stack, FORWARD)
+    again = PropagationRun((1, 2), (0,), "forward", 0, COUNT, written={1: ((3, 5), (7, 8))})
+    first, second = plan(stack, FORWARD, again)
+    assert owned(second, 1) == [3, 4, 7]
+    assert owned(first, 1) == [1, 2, 5, 6, 8, 9]
+    assert owned(first, 2) == list(range(1, COUNT))
+    assert first.accepted(3) == {1, 2}
+    assert second.accepted(5) == frozenset()
+    assert as_spans([7, 3, 4, 4]) == ((3, 5), (7, 8))
+    assert as_spans([]) == ()
+
+
 def test_runs_survive_json_and_nonsense_is_left_out():
     run = PropagationRun(
         (1, 4), (0, 9), "both", 0, 10, {"model": None, "preset": "default"}, {"name": "m", "hash": "a"}
     )
-    assert runs_from_json([run.to_json()]) == (run,)
+    exact = replace(run, written={1: ((0, 3), (5, 9)), 4: ()})
+    kept = json.loads(json.dumps([run.to_json(), exact.to_json()]))
+    assert runs_from_json(kept) == (run, exact)
     broken = [None, {}, 7, {**run.to_json(), "direction": "up"}, {**run.to_json(), "first": "x"}]
     assert runs_from_json(broken) == ()
     assert runs_from_json(None) == runs_from_json("runs") == ()

@@ -13,7 +13,7 @@ from PIL import Image
 
 from smtc_app.core.errors import UserError
 from smtc_app.core.palette import davis_palette
-from smtc_app.io.davis import DavisWriter, export_davis, prepare_output, write_mask
+from smtc_app.io.davis import DavisWriter, prepare_output, write_mask
 from smtc_app.io.source import open_source
 
 SIZE = (48, 32)
@@ -36,19 +36,25 @@ def labels_of(index: int) -> np.ndarray:
     return labels
 
 
+def write_all(out: Path, source, *, frames=range(3), overwrite: bool = False, labels=labels_of) -> None:
+    writer = DavisWriter(prepare_output(out, overwrite=overwrite, source=source), source)
+    for index in frames:
+        writer.write(index, labels(index))
+    writer.finish()
+
+
 def read(path: Path) -> np.ndarray:
     with Image.open(path) as image:
         assert image.mode == "P"
         return np.asarray(image)
 
 
-def test_export_numbers_ids_from_one_and_lists_the_frames(source, tmp_path):
+def test_masks_have_the_palette_and_the_frames_are_listed(source, tmp_path):
     out = tmp_path / "out"
-    assert export_davis(out, source, labels_of) == {2: 1, 9: 2}
+    write_all(out, source)
     assert sorted(p.name for p in out.iterdir()) == ["frames.csv", "shot20.png", "shot3.png", "shot7.png"]
     for index, name in enumerate(("shot3", "shot7", "shot20")):
-        expected = np.select([labels_of(index) == 2, labels_of(index) == 9], [1, 2])
-        np.testing.assert_array_equal(read(out / f"{name}.png"), expected)
+        np.testing.assert_array_equal(read(out / f"{name}.png"), labels_of(index))
     with Image.open(out / "shot3.png") as image:
         assert image.size == SIZE
         palette = np.asarray(image.getpalette()).reshape(-1, 3)
@@ -60,34 +66,18 @@ def test_export_numbers_ids_from_one_and_lists_the_frames(source, tmp_path):
     assert rows[1]["hash"] == hashlib.sha256(picture(7, SIZE).tobytes()).hexdigest()
 
 
-def test_export_may_keep_ids_and_choose_frames_and_objects(source, tmp_path):
-    export_davis(tmp_path / "a", source, labels_of, keep_ids=True, frames=[2, 1])
-    assert not (tmp_path / "a" / "shot3.png").exists()
-    np.testing.assert_array_equal(read(tmp_path / "a" / "shot20.png"), labels_of(2))
-    export_davis(tmp_path / "b", source, labels_of, ids=[9])
-    np.testing.assert_array_equal(read(tmp_path / "b" / "shot3.png"), labels_of(0) == 9)
-
-
 def test_same_labels_give_the_same_bytes(source, tmp_path):
     for name in ("a", "b"):
-        export_davis(tmp_path / name, source, labels_of)
+        write_all(tmp_path / name, source)
     for path in (tmp_path / "a").iterdir():
         assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()
 
 
-def test_ids_above_254_are_refused_before_anything_is_written(source, tmp_path):
+def test_ids_above_254_are_refused(source, tmp_path):
     many = np.arange(SIZE[0] * SIZE[1], dtype=np.uint16).reshape(SIZE[1], SIZE[0]) % 300
     with pytest.raises(UserError, match=r"299 does not fit a DAVIS mask.*merge or delete"):
-        export_davis(tmp_path / "out", source, lambda index: many)
-    assert not (tmp_path / "out").exists()
-    with pytest.raises(UserError, match="299 does not fit"):
         write_mask(tmp_path / "m.png", many)
-
-
-def test_254_objects_with_large_ids_fit(source, tmp_path):
-    many = np.arange(SIZE[0] * SIZE[1], dtype=np.uint16).reshape(SIZE[1], SIZE[0]) % 255 * 200
-    export_davis(tmp_path / "out", source, lambda index: many)
-    np.testing.assert_array_equal(read(tmp_path / "out" / "shot3.png"), many // 200)
+    assert not (tmp_path / "m.png").exists()
 
 
 def test_a_folder_that_holds_something_is_left_alone(source, tmp_path):
@@ -95,16 +85,16 @@ def test_a_folder_that_holds_something_is_left_alone(source, tmp_path):
     out.mkdir()
     (out / "thesis.txt").write_text("years of work")
     with pytest.raises(UserError, match=r"already holds thesis\.txt"):
-        export_davis(out, source, labels_of)
+        write_all(out, source)
     assert [p.name for p in out.iterdir()] == ["thesis.txt"]
 
 
 def test_overwriting_replaces_an_earlier_export_and_nothing_else(source, tmp_path):
     out = tmp_path / "out"
-    export_davis(out, source, labels_of)
+    write_all(out, source)
     (out / "thesis.txt").write_text("years of work")
     (out / "mine.png").write_bytes(b"another picture")
-    export_davis(out, source, labels_of, frames=[0], overwrite=True)
+    write_all(out, source, frames=[0], overwrite=True)
     assert sorted(p.name for p in out.iterdir()) == ["frames.csv", "mine.png", "shot3.png", "thesis.txt"]
 
 
@@ -114,13 +104,13 @@ def test_a_listing_never_reaches_outside_its_folder(source, tmp_path):
     victim = tmp_path / "victim.png"
     victim.write_bytes(b"precious")
     (out / "frames.csv").write_text("index,name,timestamp,hash\n0,../victim,0,x\n")
-    export_davis(out, source, labels_of, overwrite=True)
+    write_all(out, source, overwrite=True)
     assert victim.read_bytes() == b"precious"
 
 
 def test_the_source_is_never_the_output(source):
     with pytest.raises(UserError, match="holds the source itself"):
-        export_davis(source.path, source, labels_of, overwrite=True)
+        write_all(source.path, source, overwrite=True)
 
 
 def test_a_file_is_no_output_folder(source, tmp_path):
@@ -137,19 +127,8 @@ def test_writer_refuses_another_size(source, tmp_path):
         writer.write(0, np.zeros((5, 10), np.uint16))
 
 
-def test_what_was_written_before_an_interruption_is_listed(source, tmp_path):
-    def stop(done: int, total: int) -> None:
-        if done == 2:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        export_davis(tmp_path / "out", source, labels_of, progress=stop)
-    with (tmp_path / "out" / "frames.csv").open(newline="") as file:
-        assert [row["name"] for row in csv.DictReader(file)] == ["shot3", "shot7"]
-
-
 def test_no_temporary_file_stays(source, tmp_path):
-    export_davis(tmp_path / "out", source, labels_of)
+    write_all(tmp_path / "out", source)
     with pytest.raises(UserError, match="cannot be written"):
         write_mask(tmp_path / "nowhere" / "m.png", labels_of(0))
     assert not list(tmp_path.rglob("*.tmp"))
@@ -160,11 +139,11 @@ def test_shared_masks_survive_the_round_trip(shared, tmp_path):
     with open_source(folder) as sequence:
         masks = {p.stem: read(p) for p in sequence.annotations.glob("*.png")}
         blank = np.zeros((sequence.size[1], sequence.size[0]), np.uint16)
-        export_davis(
+        write_all(
             tmp_path / "out",
             sequence,
-            lambda i: masks.get(sequence.name(i), blank).astype(np.uint16),
-            keep_ids=True,
+            frames=range(len(sequence)),
+            labels=lambda i: masks.get(sequence.name(i), blank).astype(np.uint16),
         )
     for name, values in masks.items():
         np.testing.assert_array_equal(read(tmp_path / "out" / f"{name}.png"), values)
