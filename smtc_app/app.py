@@ -24,10 +24,11 @@ from smtc_app.core.errors import UserError
 from smtc_app.core.settings import CacheChoice, Settings, load_settings, save_settings
 from smtc_app.io.dataset_probe import DatasetProbe
 from smtc_app.io.frame_cache import FrameCache
-from smtc_app.jobs import export_tasks, file_tasks, tasks, window_tasks
+from smtc_app.jobs import alarm_tasks, export_tasks, file_tasks, tasks, window_tasks
 from smtc_app.jobs.proposal_cache import ProposalCache
 from smtc_app.jobs.runner import JobRunner
 from smtc_app.jobs.view_tasks import ClipViews
+from smtc_app.ui.alarm_controller import AlarmController
 from smtc_app.ui.annotation_controller import AnnotationController
 from smtc_app.ui.autosave_controller import AutosaveController
 from smtc_app.ui.canvas_controller import CanvasController
@@ -82,6 +83,7 @@ def make_services(settings: Settings) -> Services:
         export_task=window_tasks.on_own_source(export_tasks.export_task),
         import_mask_task=window_tasks.import_mask_task,
         propose_task=window_tasks.on_own_source(partial(tasks.propose_task, cache=cache)),
+        find_new_objects_task=window_tasks.on_own_source(alarm_tasks.find_new_objects_task),
         propagate_task=window_tasks.on_own_source(window_tasks.propagate_groups_task),
         split_task=window_tasks.on_own_source(tasks.split_task),
         preload_task=window_tasks.preload_task,
@@ -156,6 +158,13 @@ class Application(QObject):
         self.dataset = DatasetController(
             self.window, self.session, self.project, self.models, self.files, services, parent=self
         )
+        self.alarm = AlarmController(
+            self.window, self.session, self.propagation, self.models, services, parent=self
+        )
+        self.alarm.enabled = settings.new_object_alarm
+        self.alarm.model_settings = self._model_settings
+        self.alarm.told.connect(self.controller.tell)
+        self.alarm.frame_wanted.connect(self.frames.go_to)
         self.controller.listen_to(self.objects)
         self.controller.listen_to(self.dataset)
         self.views.failed.connect(self._on_warned)
@@ -273,6 +282,7 @@ class Application(QObject):
         if "theme" in changes:
             self.controller.set_theme(changes["theme"])
         self._change_settings(**changes)
+        self.alarm.enabled = self.settings.new_object_alarm
         if "model" in changes or "device" in changes:
             self.views.forget()
             self.window.device_label.set_text("Loading the model…")

@@ -119,6 +119,7 @@ class Settings:
     brush_radius_px: float = _setting(12.0, _number(0.5, 2000))
     max_objects: int = _setting(10, _number(1, 100, int))
     granularity: float = _setting(0.5, _number(0, 1))
+    new_object_alarm: bool = _setting(True, _flag)
     frame_cache_bytes: int = _setting(512 * _MEBIBYTE, _number(16 * _MEBIBYTE, 1 << 40, int))
     undo_limit_bytes: int = _setting(256 * _MEBIBYTE, _number(_MEBIBYTE, 1 << 40, int))
     cache_folder: str | None = _setting(None, _optional_text)

@@ -52,6 +52,8 @@ class Job:
     id: int
     title: str
     background: bool
+    yields: bool = False
+    """Whether it gives way to every other job."""
     state: JobState = JobState.QUEUED
     done: int = 0
     total: int = 0
@@ -165,6 +167,7 @@ class JobRunner(QObject):
         task: Callable[..., Any],
         *args: Any,
         background: bool = False,
+        yields: bool = False,
         on_partial: Callable[[Any], None] | None = None,
         on_done: Callable[[Any], None] | None = None,
         on_error: Callable[[str], None] | None = None,
@@ -173,15 +176,19 @@ class JobRunner(QObject):
     ) -> Job:
         """Queue `task(ctx, *args, **kwargs)`; the callbacks run in the GUI thread, in order.
 
-        `background` marks work nobody asked for (preloading): it is not counted as busy. `on_error` receives
-        one sentence for people; without it the error is only in `Job.error`.
+        `background` marks work nobody asked for (preloading): it is not counted as busy. What `yields` is
+        cancelled when another job comes, so that nobody waits for it. `on_error` receives one sentence for
+        people; without it the error is only in `Job.error`.
 
         Raises:
             RuntimeError: after `close`.
         """
         if self._closed:
             raise RuntimeError("JobRunner.submit after close")
-        job = Job(next(self._ids), title, background)
+        job = Job(next(self._ids), title, background, yields)
+        for other in self.jobs:
+            if other.yields:
+                other.cancel()
         self._jobs[job.id] = job
         self._queue.put(_Work(job, task, args, kwargs, on_partial, on_done, on_error, on_cancelled))
         self.job_changed.emit(job)

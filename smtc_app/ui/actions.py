@@ -263,6 +263,14 @@ ACTIONS: tuple[ActionSpec, ...] = (
         separator=True,
     ),
     A(
+        "next_new_object",
+        "Next New Object",
+        "To the next region that looks like an object and has no label, shown as a proposal",
+        "Go",
+        ("Y",),
+        "new-object",
+    ),
+    A(
         "range_in",
         "Begin Range Here",
         "Begin the range that propagation and export work on",

@@ -70,6 +70,8 @@ class SettingsDialog(QDialog):
         folder = _with_button(self._folder, "Folder…", self._on_browse_folder)
         self._autosave = QCheckBox("Keep a journal of every step, and restore it after a crash")
         self._autosave.setChecked(settings.autosave)
+        self._alarm = QCheckBox("After propagating, mark what looks like an object and has no label")
+        self._alarm.setChecked(settings.new_object_alarm)
         form = QFormLayout()
         form.setHorizontalSpacing(14)
         form.setVerticalSpacing(10)
@@ -77,6 +79,7 @@ class SettingsDialog(QDialog):
         form.addRow("Compute on", self._device)
         form.addRow("Model", model)
         form.addRow("Propagation", self._preset)
+        form.addRow("New objects", self._alarm)
         form.addRow("Frames in memory", self._frames)
         form.addRow("Undo in memory", self._undo)
         form.addRow("Features on disk", features)
@@ -115,6 +118,7 @@ class SettingsDialog(QDialog):
             "undo_limit_bytes": self._undo.value() * MEBIBYTE,
             "feature_cache_bytes": self._features.value() * MEBIBYTE,
             "cache_folder": self._folder.text().strip() or None,
+            "new_object_alarm": self._alarm.isChecked(),
             "autosave": self._autosave.isChecked(),
         }
         return {name: value for name, value in values.items() if value != getattr(self._settings, name)}

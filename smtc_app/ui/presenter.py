@@ -47,9 +47,11 @@ ENABLED_ELSEWHERE = frozenset(
     | {"onion_more", "onion_less"}
 )
 """Actions that depend on more than whether a video is open."""
+NO_PROPOSALS = "This frame has no proposals."
 NEED_PROPOSALS = frozenset({"accept_all", "accept_here", "reject_all"})
 NEED_SELECTED: dict[str, int] = {
     "merge": 2,
+    **{f"propagate_selected_{way}": 1 for way in ("forward", "backward", "both")},
     **dict.fromkeys(("split", "delete", "clear_here", "rename", "recolour", "visible", "lock", "solo"), 1),
     **dict.fromkeys(("move_up", "move_down", "fill_holes", "remove_specks", "grow", "shrink", "deselect"), 1),
 }
@@ -149,6 +151,7 @@ class Presenter(QObject):
         session.frame, session.pixels = message
         canvas.set_frame(session.pixels)
         canvas.set_labels(session.document.labels(session.frame))
+        self._enable_answers()
         self.invalidate("objects", "keyframes")
 
     @Slot(object)
@@ -276,7 +279,7 @@ class Presenter(QObject):
             elif not is_open:
                 actions.enable(spec.id, False, "Open a video first.")
             elif spec.id in NEED_PROPOSALS:
-                actions.enable(spec.id, pending, "This frame has no proposals.")
+                actions.enable(spec.id, pending, NO_PROPOSALS)
             elif len(session.selection) < NEED_SELECTED.get(spec.id, 0):
                 least = "an object" if NEED_SELECTED[spec.id] == 1 else "two objects"
                 actions.enable(spec.id, False, f"Select {least} first.")
@@ -289,6 +292,12 @@ class Presenter(QObject):
         actions["keyframe"].setChecked(document is not None and session.frame in document.keyframes)
         actions["lock_frame"].setChecked(document is not None and document.is_locked(session.frame))
         actions["solo"].setChecked(session.solo)
+
+    def _enable_answers(self) -> None:
+        document = self._session.document
+        pending = document is not None and bool(document.proposals(self._session.frame))
+        for action_id in sorted(NEED_PROPOSALS):
+            self._window.actions_table.enable(action_id, pending, NO_PROPOSALS)
 
     def next_worst(self, frame: int) -> tuple[int, int, float] | None:
         """(frame, object, confidence) of the least sure propagated label, or of the next one after `frame`.

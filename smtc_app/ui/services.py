@@ -42,6 +42,8 @@ class Services:
     """(ctx, path, (width, height)) -> labels, notes"""
     propose_task: Callable[..., Any]
     """(ctx, source, frames, settings...) -> ({frame: proposals}, summary); hands over (frame, proposals)"""
+    find_new_objects_task: Callable[..., Any]
+    """(ctx, source, {frame: labels}, keyframes, settings...) -> regions without a label, by time"""
     propagate_task: Callable[..., Any]
     split_task: Callable[..., Any]
     preload_task: Callable[..., Any]

@@ -129,7 +129,7 @@ class WindowController(QObject):
 
     def _connect_controllers(self) -> None:
         for teller in (self._annotation, self._proposals, self._propagation):
-            teller.told.connect(self._on_told)
+            teller.told.connect(self.tell)
         for source in (self._session, self._frames, self._proposals, self._propagation, self._project):
             source.failed.connect(self._on_failed)
         self._project.told.connect(self._on_told_with_button)
@@ -146,7 +146,7 @@ class WindowController(QObject):
 
     def listen_to(self, controller: ObjectController | DatasetController) -> None:
         """Show what another controller tells."""
-        controller.told.connect(self._on_told)
+        controller.told.connect(self.tell)
         controller.failed.connect(self._on_failed)
 
     # Actions
@@ -200,7 +200,7 @@ class WindowController(QObject):
             self._frames.go_to(min(others, key=lambda k: abs(k - here)))
         else:
             where = "after" if direction > 0 else "before"
-            self._on_told(f"There is no keyframe {where} this frame.")
+            self.tell(f"There is no keyframe {where} this frame.")
 
     def _go_to_last(self) -> None:
         self._frames.go_to(self._frames.count - 1)
@@ -216,13 +216,13 @@ class WindowController(QObject):
     def _go_to_worst(self) -> None:
         found = self._presenter.next_worst(self._frames.wanted)
         if found is None:
-            self._on_told("No frame has propagated labels to check yet.")
+            self.tell("No frame has propagated labels to check yet.")
             return
         frame, object_id, confidence = found
         name = self._session.document.objects[object_id].name
         self._frames.go_to(frame)
         self._session.select((object_id,))
-        self._on_told(f"Frame {frame}: '{name}' is the least sure here, confidence {confidence:.0%}.")
+        self.tell(f"Frame {frame}: '{name}' is the least sure here, confidence {confidence:.0%}.")
 
     def _cancel(self) -> None:
         for runner in self._runners:
@@ -287,7 +287,8 @@ class WindowController(QObject):
     # What the controllers say
 
     @Slot(object)
-    def _on_told(self, sentence: str) -> None:
+    def tell(self, sentence: str) -> None:
+        """Say something to the person."""
         self._window.banner.show_message(sentence)
 
     @Slot(object)

@@ -148,3 +148,18 @@ def test_background_work_is_not_counted_as_busy(runner, qtbot):
     assert not runner.busy
     release.set()
     qtbot.waitUntil(lambda: job.state is JobState.DONE)
+
+
+def test_a_job_that_yields_ends_when_another_one_comes(runner, qtbot):
+    def patient(ctx):
+        while True:
+            ctx.progress(0, 1)
+
+    ended, results = [], []
+    first = runner.submit(
+        "Look around", patient, background=True, yields=True, on_cancelled=lambda: ended.append(1)
+    )
+    runner.submit("Count", _count, 2, [], on_done=results.append)
+    qtbot.waitUntil(lambda: results == [2])
+    assert ended == [1]
+    assert first.state is JobState.CANCELLED

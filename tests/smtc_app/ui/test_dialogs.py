@@ -173,15 +173,15 @@ def test_the_sheet_finds_by_name_and_key(sheet):
 def test_a_key_is_changed_by_pressing_another(sheet, qtbot):
     button = sheet._buttons["propose"]
     qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
-    qtbot.keyClick(button, Qt.Key.Key_Y)
-    assert sheet.actions_table.keys["propose"] == ("Y",)
-    assert button.text() == "Y"
+    qtbot.keyClick(button, Qt.Key.Key_F12)
+    assert sheet.actions_table.keys["propose"] == ("F12",)
+    assert button.text() == "F12"
     qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
     qtbot.keyClick(button, Qt.Key.Key_Tab)
     assert "Outlines" in sheet._message.text()
     qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
     qtbot.keyClick(button, Qt.Key.Key_P)
-    assert sheet.actions_table.keys["propose"] == ("Y",)
+    assert sheet.actions_table.keys["propose"] == ("F12",)
     assert "Brush" in sheet._message.text()
 
 

@@ -254,6 +254,7 @@ def make_services(folder: Path, **changes):
         "export_task": export_task,
         "import_mask_task": lambda ctx, path, size: (square(0, 0).astype(np.uint16) * 3, ["Repaired."]),
         "propose_task": propose_task,
+        "find_new_objects_task": lambda ctx, source, frames, keyframes, **settings: [],
         "propagate_task": propagate_task,
         "split_task": split_task,
         "preload_task": preload_task,

@@ -1,0 +1,112 @@
+"""The new-object alarm in the whole window: looks after a propagation, marks, shows, forgets."""
+
+from __future__ import annotations
+
+import pytest
+from PySide6.QtCore import Qt
+from window_fakes import FRAMES, propose_task, square
+from window_hands import drag, paint_object, press, show_frame, wait_for_jobs
+
+from smtc_app.core.annotation import ProposalMask
+from smtc_app.jobs.alarm_tasks import NewObject
+
+
+@pytest.fixture
+def found():
+    masks = {4: square(30, 4), 9: square(40, 30)}
+    return [NewObject(ProposalMask(f, 1, mask=m, score=0.6, track=1), (f, f + 1)) for f, m in masks.items()]
+
+
+@pytest.fixture
+def alarmed(make_application, qtbot, found):
+    """(a window in which a propagation has just ended, what the search was asked)."""
+    asked = []
+
+    def task(ctx, source, frames, keyframes, **settings):
+        ctx.progress(0, 1)
+        asked.append((frames, keyframes))
+        return found
+
+    parts = make_application(find_new_objects_task=task)
+    parts.project.open("clip.mp4")
+    qtbot.waitUntil(lambda: parts.session.pixels is not None)
+    paint_object(qtbot, parts, 8, 40)
+    press(qtbot, parts, Qt.Key.Key_F)
+    wait_for_jobs(qtbot, parts)
+    qtbot.waitUntil(lambda: bool(asked))
+    wait_for_jobs(qtbot, parts)
+    return parts, asked
+
+
+def test_regions_without_a_label_are_marked_and_shown_by_a_key(alarmed, qtbot):
+    parts, asked = alarmed
+    document = parts.session.document
+    frames, keyframes = asked[0]
+    assert sorted(frames) == list(range(1, FRAMES))
+    assert all(mask is document.packed(frame) for frame, mask in frames.items())
+    assert keyframes == [0]
+    assert "2 possible new objects" in parts.window.banner.text
+    assert parts.alarm.marked == (4, 9)
+    assert document.proposal_frames == (), "nothing is shown before the person looks"
+    press(qtbot, parts, Qt.Key.Key_Y)
+    qtbot.waitUntil(lambda: parts.session.frame == 4)
+    assert "no label covers" in parts.window.banner.text
+    assert not document.objects.keys() - {1}
+    press(qtbot, parts, Qt.Key.Key_Return)
+    assert (document.labels(4)[square(30, 4)] == 2).all()
+    assert parts.alarm.marked == (9,), "what is labelled is news no longer"
+    press(qtbot, parts, Qt.Key.Key_Y)
+    qtbot.waitUntil(lambda: parts.session.frame == 9)
+    press(qtbot, parts, Qt.Key.Key_Escape)
+    assert parts.alarm.marked == ()
+
+
+def test_painting_over_a_region_takes_its_mark_away(alarmed, qtbot):
+    parts, _ = alarmed
+    show_frame(qtbot, parts, 4)
+    parts.window.canvas.set_brush_radius_px(8)
+    drag(qtbot, parts, [(32, 10), (40, 10)])
+    assert parts.alarm.marked == (9,)
+
+
+def test_marks_do_not_outlast_the_video(alarmed, qtbot):
+    parts, _ = alarmed
+    parts.session.undo.mark_clean()
+    parts.project.open("other.mp4")
+    qtbot.waitUntil(lambda: parts.session.source is not None and "other" in str(parts.session.source.path))
+    assert parts.alarm.marked == ()
+    press(qtbot, parts, Qt.Key.Key_Y)
+    assert "No new object" in parts.window.banner.text
+
+
+def test_the_alarm_can_be_switched_off(make_application, qtbot):
+    asked = []
+    parts = make_application(find_new_objects_task=lambda *a, **k: asked.append(a) or [])
+    parts.alarm.enabled = False
+    parts.project.open("clip.mp4")
+    qtbot.waitUntil(lambda: parts.session.pixels is not None)
+    paint_object(qtbot, parts)
+    press(qtbot, parts, Qt.Key.Key_F)
+    wait_for_jobs(qtbot, parts)
+    assert not asked
+
+
+def test_the_search_makes_room_and_goes_on_afterwards(make_application, qtbot, found):
+    asked = []
+
+    def patient(ctx, source, frames, keyframes, **settings):
+        asked.append(frames)
+        while len(asked) == 1:
+            ctx.progress(0, 1)
+        return found
+
+    parts = make_application(find_new_objects_task=patient, propose_task=propose_task)
+    parts.project.open("clip.mp4")
+    qtbot.waitUntil(lambda: parts.session.pixels is not None)
+    paint_object(qtbot, parts)
+    press(qtbot, parts, Qt.Key.Key_F)
+    qtbot.waitUntil(lambda: bool(asked))
+    press(qtbot, parts, Qt.Key.Key_S)
+    qtbot.waitUntil(lambda: bool(parts.session.document.proposals(0)))
+    qtbot.waitUntil(lambda: parts.alarm.marked == (4, 9))
+    assert len(asked) == 2
