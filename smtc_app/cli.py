@@ -250,6 +250,13 @@ def _propagate_parser(verb: str) -> argparse.ArgumentParser:
     parser.add_argument("--direction", choices=("both", "forward", "backward"), default="both")
     add_model(parser, preset=True)
     add_cache(parser)
+    parser.add_argument(
+        "--report",
+        type=Path,
+        metavar="JSON",
+        help="confidence, consistency, area and centroid of every object and frame, and what to correct next",
+    )
+    parser.add_argument("--resume", action="store_true", help="go on with a run that ended early in OUT")
     add_common(parser)
     return parser
 
@@ -274,6 +281,8 @@ def _propagate(options: argparse.Namespace, context: CommandContext, console: Co
             direction=options.direction,
             overwrite=options.overwrite,
             cache=cache_choice(options),
+            report=options.report,
+            resume=options.resume,
         )
     count = len(summary["objects"])
     return (

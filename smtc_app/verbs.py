@@ -30,7 +30,8 @@ from smtc_app.io.davis import (
 from smtc_app.io.masks import object_ids, read_mask
 from smtc_app.io.recent_frames import RecentFrames
 from smtc_app.io.source import FrameSource
-from smtc_app.jobs.context import Cancelled
+from smtc_app.jobs.context import STATE_EVERY_S, StateChoice
+from smtc_app.propagation_output import STATE_NAME, PropagationOutput
 
 if TYPE_CHECKING:
     pass
@@ -147,6 +148,9 @@ def propagate(
     direction: str = "both",
     overwrite: bool = False,
     cache: CacheChoice | None = None,
+    report: Path | None = None,
+    resume: bool = False,
+    state_every_s: float = STATE_EVERY_S,
 ) -> dict[str, Any]:
     """Propagate given masks over the video: an indexed PNG per frame that is reached.
 
@@ -155,43 +159,57 @@ def propagate(
     Args:
         masks: frame index -> mask image.
         cache: where features are kept between runs; None: nowhere.
+        report: JSON file to write, see `io.propagation_report`; None: none.
+        resume: go on with the run that ended early in this folder, if there is one.
+        state_every_s: how often what `resume` needs is saved.
     """
     from smtc_app.jobs.tasks import propagate_task
 
     keyframes = read_keyframes(source, masks, say)
     source = RecentFrames(source)  # what is written was read ahead shortly before
     started_s = time.monotonic()
-    confidence: dict[int, list[float]] = {}
-    with output_folder(out, source, overwrite) as folder, _kept(DavisWriter(folder, source), say) as writer:
-
-        def on_frame(frame: Any) -> None:
-            if not writer.count:  # nothing is written before the model has shown that it works
-                _write_all(writer, keyframes)
-            for object_id, value in frame.confidence.items():
-                confidence.setdefault(int(object_id), []).append(float(value))
-            writer.write(frame.index, frame.labels)
-
-        context.on_partial = on_frame
-        summary = propagate_task(
-            context,
-            source,
-            keyframes,
-            direction=direction,
-            model=choice.model,
-            preset=choice.preset,
-            device=choice.device,
-            cache=cache,
+    state = out.expanduser() / STATE_NAME
+    going_on = resume and state.exists()
+    if resume and not going_on:
+        say("There is no earlier run to go on with; this one starts from the beginning.")
+    with _resumed(out) if going_on else output_folder(out, source, overwrite) as folder:
+        if not going_on:
+            state.unlink(missing_ok=True)
+        output = PropagationOutput(folder, source, keyframes, report=report, resume=going_on)
+        with output.kept(say):
+            context.on_partial = output.add
+            summary = propagate_task(
+                context,
+                source,
+                keyframes,
+                direction=direction,
+                model=choice.model,
+                preset=choice.preset,
+                device=choice.device,
+                cache=cache,
+                check=report is not None,
+                state=StateChoice(state, state_every_s),
+            )
+        state.unlink(missing_ok=True)
+        output.finish_report(
+            model=summary.model,
+            device=summary.model.device,
+            settings={"direction": direction, "preset": choice.preset},
         )
-        _write_all(writer, keyframes)
-    left_out = len(source) - writer.count
+    left_out = len(source) - output.writer.count
     if left_out:
         say(f"{left_out} frames were not reached going {direction} and have no mask.")
     return {
         "objects": sorted({i for labels in keyframes.values() for i in object_ids(labels)}),
         "keyframes": sorted(keyframes),
-        "confidence": {str(i): round(float(np.mean(v)), 4) for i, v in sorted(confidence.items())},
-        **told(summary, out, writer.count, started_s, say),
+        "confidence": output.confidence,
+        **told(summary, out, output.writer.count, started_s, say),
     }
+
+
+@contextmanager
+def _resumed(out: Path) -> Iterator[Path]:
+    yield out.expanduser()
 
 
 def read_keyframes(source: FrameSource, masks: Mapping[int, Path], say: Say) -> dict[int, np.ndarray]:
@@ -225,27 +243,6 @@ def output_folder(out: Path, source: FrameSource, overwrite: bool) -> Iterator[P
         if not existed and not any(folder.iterdir()):
             folder.rmdir()
         raise
-
-
-@contextmanager
-def _kept(writer: DavisWriter, say: Say) -> Iterator[DavisWriter]:
-    """Whatever ends the run, the masks written so far are listed in `frames.csv`, and a person is told."""
-    try:
-        yield writer
-    except BaseException as error:
-        count = writer.count
-        if count:
-            writer.finish()
-        if count or isinstance(error, Cancelled | KeyboardInterrupt):
-            say(f"The run ended early: the masks of {count} frames are in {writer.out}.")
-        raise
-    writer.finish()
-
-
-def _write_all(writer: DavisWriter, labels_by_frame: Mapping[int, np.ndarray]) -> None:
-    for index, labels in labels_by_frame.items():
-        if not writer.has(index):
-            writer.write(index, labels)
 
 
 def told(summary: Any, out: Path, frames: int, started_s: float, say: Say) -> dict[str, Any]:

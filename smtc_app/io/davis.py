@@ -216,6 +216,19 @@ class DavisWriter:
             raise UserError(f"{path} does not read back as it was written; the disk may be failing.")
         self._hashes[index] = hashlib.sha256(self._source[index]).hexdigest()
 
+    def take_over(self, index: int) -> None:
+        """Count a mask that an earlier run left here. Raises UserError for one that is damaged or unfit."""
+        path = self.path(index)
+        try:
+            with Image.open(path) as image:
+                image.load()
+                fits = image.mode == "P" and image.size == tuple(self._source.size)
+        except (OSError, SyntaxError) as error:
+            raise UserError(f"The mask {path} of the earlier run is damaged: {error}.") from error
+        if not fits:
+            raise UserError(f"{path} is no mask of the earlier run: it has another size or kind.")
+        self._hashes[index] = hashlib.sha256(self._source[index]).hexdigest()
+
     def finish(self) -> Path:
         """Write `frames.csv` for the frames written so far; returns its path."""
         path = self.out / FRAMES_CSV

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
+
+STATE_EVERY_S = 30.0
+
+
+@dataclass(frozen=True)
+class StateChoice:
+    """Where a task saves how far it is, to go on with later, and how often."""
+
+    path: Path
+    every_s: float = STATE_EVERY_S
 
 
 class Cancelled(Exception):  # noqa: N818 - not an error: the person asked for it

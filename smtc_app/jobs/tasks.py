@@ -8,18 +8,19 @@ functions, so that the window is up before it is loaded. To add a task, write a 
 from __future__ import annotations
 
 import functools
+import hashlib
 import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from smtc_app.core.errors import UserError
-from smtc_app.jobs.context import Cancelled, TaskContext
+from smtc_app.jobs.context import Cancelled, StateChoice, TaskContext
 
 if TYPE_CHECKING:
     from smtc_app.core.annotation import ProposalMask
@@ -264,6 +265,8 @@ def propagate_task(
     device: str = "auto",
     cache: CacheChoice | None = None,
     take_soft: Callable[[int, Mapping[int, np.ndarray]], None] | None = None,
+    check: bool = False,
+    state: StateChoice | None = None,
 ) -> RunSummary:
     """Propagate the keyframes' labels; every frame is handed over with `ctx.partial` as a `PropagatedFrame`.
 
@@ -274,6 +277,8 @@ def propagate_task(
         objects: ids to propagate; None: all.
         cache: where features are kept between runs; None: nowhere. The result is the same.
         take_soft: called with (frame, {id: probability float32 (H,W)}) before each frame is handed over.
+        check: tell also how well each frame's labels lead back to their keyframes.
+        state: where to save how far the run is; a state that is there already is gone on with.
 
     Raises:
         UserError: no labels, a model that cannot be loaded, a frame that cannot be read.
@@ -281,6 +286,7 @@ def propagate_task(
     """
     from smtc_model.propagation import propagate
     from smtc_model.propagation_config import PRESETS
+    from smtc_model.run_record import RunRecord
 
     if preset not in PRESETS:
         raise UserError(f"There is no propagation preset {preset!r}; choose one of {', '.join(PRESETS)}.")
@@ -289,8 +295,26 @@ def propagate_task(
     first, stop = span or (0, len(source))
     total = sum(1 for frame in range(first, stop) if frame not in keyframes)
 
+    attempts: list[str] = []
+
     def run(chosen: str) -> tuple[int, SMTC]:
         loaded = _load(model, chosen)
+        record = None
+        if state is not None:
+            identity = {
+                "model": loaded.hash,
+                "settings": asdict(PRESETS[preset]),
+                "video": [len(source), source.fingerprint()],
+                "keyframes": {str(k): hashlib.sha256(v).hexdigest() for k, v in sorted(keyframes.items())},
+                "direction": direction,
+                "range": list(span or (0, len(source))),
+                "objects": sorted(objects) if objects is not None else None,
+                "device": chosen,
+            }
+            record = RunRecord(state.path, identity=identity, every_s=state.every_s)
+            if attempts:
+                record.remove()
+        attempts.append(chosen)
         kept = _feature_store(cache, source, loaded, PRESETS[preset], chosen)
         frames: Iterator[PropagatedFrame] = propagate(
             loaded,
@@ -304,6 +328,8 @@ def propagate_task(
             cancelled=ctx.cancelled,
             features=kept,
             take_soft=take_soft,
+            check=check,
+            record=record,
         )
         count = 0
         with closing(frames):  # ends the threads that run ahead, whatever happens here
