@@ -33,6 +33,7 @@ from smtc_app.ui.annotation_controller import AnnotationController
 from smtc_app.ui.autosave_controller import AutosaveController
 from smtc_app.ui.canvas_controller import CanvasController
 from smtc_app.ui.confidence_controller import ConfidenceController
+from smtc_app.ui.correct_next_controller import CorrectNextController
 from smtc_app.ui.crash_guard import CrashGuard
 from smtc_app.ui.dataset_controller import DatasetController
 from smtc_app.ui.dialogs_settings import SettingsDialog
@@ -165,6 +166,10 @@ class Application(QObject):
         self.alarm.model_settings = self._model_settings
         self.alarm.told.connect(self.controller.tell)
         self.alarm.frame_wanted.connect(self.frames.go_to)
+        self.correct_next = CorrectNextController(
+            self.window, self.session, self.frames, self.propagation, self.view_jobs, parent=self
+        )
+        self.controller.listen_to(self.correct_next)
         self.controller.listen_to(self.objects)
         self.controller.listen_to(self.dataset)
         self.views.failed.connect(self._on_warned)

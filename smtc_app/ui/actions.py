@@ -271,6 +271,21 @@ ACTIONS: tuple[ActionSpec, ...] = (
         "new-object",
     ),
     A(
+        "correct_next",
+        "Frame to Correct Next",
+        "To the frame whose correction would help most; again: to the one after it",
+        "Go",
+        ("Shift+N",),
+        "correct-next",
+    ),
+    A(
+        "correct_next_list",
+        "List of Frames to Correct…",
+        "The frames whose correction would help most, each with its reason",
+        "Go",
+        ("Ctrl+Shift+N",),
+    ),
+    A(
         "range_in",
         "Begin Range Here",
         "Begin the range that propagation and export work on",

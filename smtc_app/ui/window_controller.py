@@ -16,6 +16,7 @@ from PySide6.QtWidgets import QInputDialog
 
 from smtc_app.jobs.runner import Job, JobRunner
 from smtc_app.ui.annotation_controller import AnnotationController
+from smtc_app.ui.correct_next_controller import CorrectNextController
 from smtc_app.ui.dataset_controller import DatasetController
 from smtc_app.ui.dialogs_help import AboutDialog, ShortcutsDialog
 from smtc_app.ui.frame_controller import FrameController
@@ -144,7 +145,7 @@ class WindowController(QObject):
         for runner in self._runners:
             runner.job_changed.connect(self._on_job_changed)
 
-    def listen_to(self, controller: ObjectController | DatasetController) -> None:
+    def listen_to(self, controller: ObjectController | DatasetController | CorrectNextController) -> None:
         """Show what another controller tells."""
         controller.told.connect(self.tell)
         controller.failed.connect(self._on_failed)

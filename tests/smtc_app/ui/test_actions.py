@@ -40,6 +40,7 @@ EXPECTED_KEYS = {
     "masks": ("H",),
     "outline": ("Tab",),
     "next_worst": ("W",),
+    "correct_next": ("Shift+N",),
     "undo": ("Ctrl+Z",),
     "redo": ("Ctrl+Shift+Z", "Ctrl+Y"),
     "open": ("Ctrl+O",),
