@@ -318,7 +318,11 @@ class Application(QObject):
 
     def _project_parameters(self) -> dict[str, Any]:
         """What a project keeps besides the document: settings, and the runs that made its labels."""
-        return {**self._noted_settings(), "runs": [run.to_json() for run in self.session.runs]}
+        return {
+            **self._noted_settings(),
+            "runs": [run.to_json() for run in self.session.runs],
+            "categories": list(self.session.categories),
+        }
 
     def _noted_settings(self) -> dict[str, Any]:
         return {**self._model_settings(), "preset": self.settings.preset}

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from smtc_app.core.categories import categories_from_json
 from smtc_app.core.dataset import Dataset
 from smtc_app.core.document import Document, DocumentState
 from smtc_app.core.errors import UserError
@@ -64,6 +65,7 @@ def open_task(
         tuple(notes),
         info=info,
         runs=runs_from_json(info.parameters.get("runs")),
+        categories=categories_from_json(info.parameters.get("categories")),
         release=lock.release,
         recovery=recovery,
         saved_state=saved_state if recovery is not None else None,

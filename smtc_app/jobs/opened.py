@@ -22,6 +22,7 @@ class Opened:
     recovery     unsaved work that a crash had left and that is in the document now
     saved_state  what the project holds without it
     runs         propagation runs behind the project's labels
+    categories   the project's list of categories
     first_mask   frame and file of the first mask that lies beside the footage (DAVIS layout)
     """
 
@@ -36,6 +37,7 @@ class Opened:
     saved_state: Any = None
     first_mask: tuple[int, Path] | None = None
     runs: tuple[PropagationRun, ...] = ()
+    categories: tuple[str, ...] = ()
 
     def close(self) -> None:
         """Let go of it, when it is not wanted any more."""

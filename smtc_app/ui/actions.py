@@ -518,7 +518,7 @@ ACTIONS: tuple[ActionSpec, ...] = (
     A(
         "split",
         "Split",
-        "Split the selected object into its connected parts, or by slot when it is one part",
+        "Split the selected objects into their connected parts, a single one by slot when it is one part",
         "Objects",
         ("X",),
         "split",
@@ -533,13 +533,14 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ),
     A("rename", "Rename", "Rename the selected object", "Objects", ("F2",), "rename", separator=True),
     A("recolour", "Recolour…", "Choose a colour for the selected objects", "Objects", ("C",), "recolour"),
+    A("category", "Category…", "Choose a category for the selected objects", "Objects", ("Shift+C",)),
     A("visible", "Show / Hide", "Show or hide the selected objects", "Objects", ("V",), "eye"),
     A("lock", "Lock / Unlock", "Lock or unlock the selected objects", "Objects", ("Shift+L",), "lock"),
     A("solo", "Solo", "Show only the selected objects", "Objects", ("Shift+V",), "solo", checkable=True),
     A(
         "move_up",
         "Move Up",
-        "Move the selected object up in the list",
+        "Move the selected objects up in the list",
         "Objects",
         ("Ctrl+Up",),
         "up",
@@ -548,7 +549,7 @@ ACTIONS: tuple[ActionSpec, ...] = (
     A(
         "move_down",
         "Move Down",
-        "Move the selected object down in the list",
+        "Move the selected objects down in the list",
         "Objects",
         ("Ctrl+Down",),
         "down",

@@ -16,9 +16,11 @@ import numpy as np
 from PySide6.QtCore import QObject, Signal
 
 from smtc_app.core import commands, mask_ops
+from smtc_app.core.command import counted
 from smtc_app.core.document import Document
 from smtc_app.core.errors import UserError
 from smtc_app.core.mask_regions import connected_parts
+from smtc_app.core.ordering import dropped, moved
 from smtc_app.ui.session import Session
 
 logger = logging.getLogger(__name__)
@@ -142,9 +144,12 @@ class AnnotationController(QObject):
             self._session.select((target,))
 
     def split(self) -> None:
-        """Split the active object into connected parts on this frame; ask for slots when it is one part."""
+        """Split the selection into connected parts on this frame; ask for slots when it is one part."""
         document, chosen = self._document_and_selection(1, "Select the object to split.")
         if document is None:
+            return
+        if len(chosen) > 1:
+            self._split_all(chosen)
             return
         object_id, frame = chosen[0], self._session.frame
         mask = document.labels(frame) == object_id
@@ -158,6 +163,23 @@ class AnnotationController(QObject):
             self.apply_split(frame, object_id, parts)
         else:
             self.split_by_slot_requested.emit((frame, object_id, mask))
+
+    def _split_all(self, chosen: Sequence[int]) -> None:
+        """Cut every one of several objects that has more than one connected part here, in one step."""
+        document, frame = self._session.document, self._session.frame
+        steps = []
+        for object_id in chosen:
+            parts = connected_parts(document.labels(frame) == object_id, min_area_px=SPECK_AREA_PX)
+            if len(parts) >= 2:
+                ordered = sorted(parts, key=np.count_nonzero, reverse=True)
+                steps.append(commands.SplitObject(frame, object_id, ordered))
+        if not steps:
+            self.told.emit(
+                "Each of the selected objects is one part on this frame: select a single one to split it by "
+                "slot."
+            )
+        elif self._session.push(commands.Compound(steps, f"Split {counted(len(steps), 'object')}")):
+            self._session.select([i for step in steps for i in step.object_ids])
 
     def apply_split(self, frame: int, object_id: int, parts: Sequence[np.ndarray]) -> None:
         """Cut an object into `parts` (bool (H,W) each), largest first."""
@@ -220,15 +242,19 @@ class AnnotationController(QObject):
         self._session.push(commands.SetObjectProperty(ids, **{key: on}))
 
     def move(self, by: int) -> None:
-        """Move the active object up (-1) or down (1) in the list."""
-        document, chosen = self._document_and_selection(1, "Select the object to move.")
-        if document is None:
-            return
-        order = list(document.objects)
-        position = order.index(chosen[0])
-        target = position + by
-        if 0 <= target < len(order):
-            order[position], order[target] = order[target], order[position]
+        """Move the selected objects up (-1) or down (1) in the list."""
+        document, chosen = self._document_and_selection(1, "Select the objects to move.")
+        if document is not None:
+            self._reorder(moved(list(document.objects), chosen, by))
+
+    def drop_at(self, ids: Sequence[int], row: int) -> None:
+        """Put objects before the one at `row` of the list (its length: at the end)."""
+        document = self._session.document
+        if document is not None:
+            self._reorder(dropped(list(document.objects), ids, row))
+
+    def _reorder(self, order: Sequence[int]) -> None:
+        if list(order) != list(self._session.document.objects):
             self._session.push(commands.ReorderObjects(order))
 
     def select_number(self, number: int) -> None:

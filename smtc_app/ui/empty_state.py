@@ -48,7 +48,7 @@ class EmptyState(QWidget):
         font.setBold(True)
         self._title.setFont(font)
         formats = QLabel(
-            "mp4, mov, mkv, avi, webm · folders of images or videos · DAVIS and YouTube-VOS · projects",
+            "videos · folders of images or videos · DAVIS and YouTube-VOS roots · projects",
             alignment=Qt.AlignmentFlag.AlignCenter,
         )
         formats.setObjectName("soft")

@@ -243,7 +243,10 @@ class MainWindow(QMainWindow):
         self._side = QSplitter(Qt.Orientation.Vertical)
         self._side.addWidget(self.object_panel)
         self._side.addWidget(self.proposal_panel)
-        self._side.setSizes([300, 300])
+        self._side.setSizes([380, 240])
+        # What a larger window has more room for is objects.
+        self._side.setStretchFactor(0, 1)
+        self._side.setStretchFactor(1, 0)
         self._side.setMinimumWidth(270)
         self.body_splitter = QSplitter(Qt.Orientation.Horizontal)
         self.dataset_panel.hide()

@@ -8,10 +8,12 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Signal, Slot
 from PySide6.QtGui import QColor
-from PySide6.QtWidgets import QColorDialog, QInputDialog
+from PySide6.QtWidgets import QColorDialog, QDialog
 
+from smtc_app.core.categories import known_categories
 from smtc_app.jobs.runner import JobRunner
 from smtc_app.ui.annotation_controller import AnnotationController
+from smtc_app.ui.dialogs_category import CategoryDialog
 from smtc_app.ui.main_window import MainWindow
 from smtc_app.ui.services import Services
 from smtc_app.ui.session import Session
@@ -49,7 +51,7 @@ class ObjectController(QObject):
         panel.colour_requested.connect(self._on_colour_requested)
         panel.visible_toggled.connect(self._on_visible_toggled)
         panel.lock_toggled.connect(self._on_lock_toggled)
-        panel.category_requested.connect(self._on_category_requested)
+        panel.dropped.connect(self._on_dropped)
         annotation.split_by_slot_requested.connect(self._on_split_by_slot)
         for action_id, slot in (
             ("select_all", self._select_all),
@@ -61,6 +63,7 @@ class ObjectController(QObject):
             ("clear_here", annotation.clear_here),
             ("rename", self._rename),
             ("recolour", self._recolour_selection),
+            ("category", self._categorise_selection),
             ("visible", self._toggle_visible),
             ("lock", self._toggle_locked),
             ("move_up", partial(annotation.move, -1)),
@@ -123,16 +126,23 @@ class ObjectController(QObject):
         return self._session.selection if object_id in self._session.selection else (object_id,)
 
     @Slot(object)
-    def _on_category_requested(self, object_id: int) -> None:
-        objects = self._session.document.objects
-        known = sorted({info.category for info in objects.values() if info.category})
-        current = objects[object_id].category
-        choices = [current, *(c for c in known if c != current)]
-        text, accepted = QInputDialog.getItem(
-            self._window, "Category", "Category of the object:", choices, 0, True
-        )
-        if accepted:
-            self._annotation.categorise(self._with_selection(object_id), text)
+    def _on_dropped(self, message: tuple[tuple[int, ...], int]) -> None:
+        self._annotation.drop_at(*message)
+
+    def _categorise_selection(self) -> None:
+        session, ids = self._session, self._session.selection
+        if not ids:
+            return
+        objects = session.document.objects
+        used = {info.category for info in objects.values() if info.category}
+        what = f"'{objects[ids[0]].name}'" if len(ids) == 1 else f"{len(ids)} objects"
+        current = objects[ids[0]].category
+        known = known_categories(session.categories, used)
+        dialog = CategoryDialog(what, current, known, used, parent=self._window)
+        if dialog.exec() == QDialog.DialogCode.Accepted:
+            session.categories = known_categories(dialog.categories, ())
+            if any(objects[i].category != dialog.category for i in ids):
+                self._annotation.categorise(ids, dialog.category)
 
     @Slot(object)
     def _on_split_by_slot(self, message: tuple[int, int, Any]) -> None:

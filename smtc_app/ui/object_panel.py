@@ -15,6 +15,7 @@ from PySide6.QtCore import (
     QEvent,
     QItemSelection,
     QItemSelectionModel,
+    QMimeData,
     QModelIndex,
     QPoint,
     QRect,
@@ -44,6 +45,7 @@ from smtc_app.ui.actions import ActionTable
 from smtc_app.ui.theme import MARGIN_PX, ROW_HEIGHT_PX, SPACING_PX, Theme
 
 ROW_ROLE = Qt.ItemDataRole.UserRole
+DRAG_TYPE = "application/x-smtc-objects"
 
 
 @dataclass(frozen=True)
@@ -71,10 +73,15 @@ def format_area(area_px: int) -> str:
 
 
 class _Model(QAbstractListModel):
-    def __init__(self, parent: QWidget, rename: Callable[[int, str], None]) -> None:
+    def __init__(
+        self,
+        parent: QWidget,
+        rename: Callable[[int, str], None],
+        drop: Callable[[tuple[int, ...], int], None],
+    ) -> None:
         super().__init__(parent)
         self.rows: list[ObjectRow] = []
-        self._rename = rename
+        self._rename, self._drop = rename, drop
 
     def rowCount(self, parent: QModelIndex = QModelIndex()) -> int:  # noqa: B008 - Qt's signature
         return 0 if parent.isValid() else len(self.rows)
@@ -96,7 +103,32 @@ class _Model(QAbstractListModel):
         return True
 
     def flags(self, index: QModelIndex) -> Qt.ItemFlag:
-        return Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable | Qt.ItemFlag.ItemIsEditable
+        if not index.isValid():
+            # Rows are dropped between rows, not on them.
+            return Qt.ItemFlag.ItemIsDropEnabled
+        flag = Qt.ItemFlag
+        return flag.ItemIsEnabled | flag.ItemIsSelectable | flag.ItemIsEditable | flag.ItemIsDragEnabled
+
+    def supportedDropActions(self) -> Qt.DropAction:
+        return Qt.DropAction.MoveAction
+
+    def mimeTypes(self) -> list[str]:
+        return [DRAG_TYPE]
+
+    def mimeData(self, indexes: Sequence[QModelIndex]) -> QMimeData:
+        data = QMimeData()
+        ids = [self.rows[position].id for position in sorted(index.row() for index in indexes)]
+        data.setData(DRAG_TYPE, " ".join(map(str, ids)).encode())
+        return data
+
+    def dropMimeData(
+        self, data: QMimeData, action: Qt.DropAction, row: int, column: int, parent: QModelIndex
+    ) -> bool:
+        if action != Qt.DropAction.MoveAction or not data.hasFormat(DRAG_TYPE):
+            return False
+        ids = tuple(int(text) for text in bytes(data.data(DRAG_TYPE)).split())
+        self._drop(ids, row if row >= 0 else len(self.rows))
+        return True
 
     def set_rows(self, rows: Sequence[ObjectRow]) -> None:
         if [row.id for row in rows] == [row.id for row in self.rows]:
@@ -235,7 +267,7 @@ class ObjectPanel(QWidget):
         selection_changed: ids (tuple), in the order of the list, the current one first.
         rename_requested: (id, name).
         colour_requested, visible_toggled, lock_toggled: id whose colour, eye or lock was clicked.
-        category_requested: id.
+        dropped: (ids, row): objects were dragged before the one at `row`, or to the end.
     """
 
     selection_changed = Signal(object)
@@ -243,7 +275,7 @@ class ObjectPanel(QWidget):
     colour_requested = Signal(object)
     visible_toggled = Signal(object)
     lock_toggled = Signal(object)
-    category_requested = Signal(object)
+    dropped = Signal(object)
 
     def __init__(self, actions: ActionTable, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -269,11 +301,14 @@ class ObjectPanel(QWidget):
             button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
             header.addWidget(button)
         self.view = QListView()
-        self._model = _Model(self.view, self._on_renamed)
+        self._model = _Model(self.view, self._on_renamed, self._on_dropped)
         self.view.setModel(self._model)
         self._delegate = _Delegate(self.view, self._on_part_clicked)
         self.view.setItemDelegate(self._delegate)
         self.view.setMouseTracking(True)
+        self.view.setDragDropMode(QAbstractItemView.DragDropMode.InternalMove)
+        self.view.setDragDropOverwriteMode(False)
+        self.view.setDropIndicatorShown(True)
         self.view.setUniformItemSizes(True)
         self.view.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.view.setEditTriggers(QAbstractItemView.EditTrigger.DoubleClicked)
@@ -362,6 +397,9 @@ class ObjectPanel(QWidget):
     def _on_renamed(self, object_id: int, name: str) -> None:
         self.rename_requested.emit((object_id, name))
 
+    def _on_dropped(self, ids: tuple[int, ...], row: int) -> None:
+        self.dropped.emit((ids, row))
+
     def _on_part_clicked(self, part: str, object_id: int) -> None:
         signals = {
             "colour": self.colour_requested,
@@ -380,9 +418,8 @@ class ObjectPanel(QWidget):
         if not self.selected:
             return
         menu = QMenu(self)
-        for action_id in ("rename", "recolour"):
+        for action_id in ("rename", "recolour", "category"):
             menu.addAction(self._actions[action_id])
-        menu.addAction("Category…").triggered.connect(self._on_category_chosen)
         menu.addSeparator()
         for action_id in ("visible", "lock", "solo"):
             menu.addAction(self._actions[action_id])
@@ -394,11 +431,6 @@ class ObjectPanel(QWidget):
             menu.addAction(self._actions[action_id])
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         menu.popup(self.view.viewport().mapToGlobal(position))
-
-    @Slot()
-    def _on_category_chosen(self) -> None:
-        if self.selected:
-            self.category_requested.emit(self.selected[0])
 
     @Slot(object)
     def _on_theme_changed(self, _colours: object) -> None:

@@ -52,8 +52,9 @@ NEED_PROPOSALS = frozenset({"accept_all", "accept_here", "reject_all"})
 NEED_SELECTED: dict[str, int] = {
     "merge": 2,
     **{f"propagate_selected_{way}": 1 for way in ("forward", "backward", "both")},
-    **dict.fromkeys(("split", "delete", "clear_here", "rename", "recolour", "visible", "lock", "solo"), 1),
-    **dict.fromkeys(("move_up", "move_down", "fill_holes", "remove_specks", "grow", "shrink", "deselect"), 1),
+    **dict.fromkeys(("split", "delete", "clear_here", "rename", "recolour", "category"), 1),
+    **dict.fromkeys(("visible", "lock", "solo", "deselect", "move_up", "move_down"), 1),
+    **dict.fromkeys(("fill_holes", "remove_specks", "grow", "shrink"), 1),
 }
 """How many objects have to be selected for an action on them."""
 

@@ -217,6 +217,7 @@ class ProjectController(QObject):
         self._session.set_project(result.project, result.release)
         self._session.open(result.source, result.document, demo=result.demo)
         self._session.runs = list(result.runs)
+        self._session.categories = result.categories
         if result.recovery is not None:
             self._session.undo.mark_unsaved()
         self.autosave.start(result)

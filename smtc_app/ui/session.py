@@ -53,6 +53,8 @@ class Session(QObject):
         self.project: Path | None = None
         self.demo = False
         self.runs: list[PropagationRun] = []
+        self.categories: tuple[str, ...] = ()
+        """The project's list of categories, besides those that its objects have."""
         """How the propagated labels were made, for replaying and for the provenance."""
         self.release_project: Callable[[], None] | None = None
         """Gives up the right to write into the project's folder."""
@@ -106,6 +108,7 @@ class Session(QObject):
         self.source = self.document = self.undo = self.pixels = None
         self._selection, self.frame, self.solo, self.demo = (), 0, False, False
         self.runs = []
+        self.categories = ()
         self.set_project(None, None)
         self.closed.emit(None)
         if source is not None:

@@ -9,12 +9,15 @@ import pytest
 from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDropEvent
 from PySide6.QtWidgets import QMessageBox
-from window_fakes import FRAMES, SIZE
+from window_fakes import FRAMES, SIZE, square
 from window_hands import canvas_point, drag, paint_object, press, show_frame, wait_for_jobs
 
+from smtc_app.core.commands import SetLabels
 from smtc_app.core.document import FrameStatus
 from smtc_app.core.errors import UserError
+from smtc_app.core.object_commands import AddObject
 from smtc_app.jobs.opened import Opened, SourceMissing
+from smtc_app.ui.dialogs_category import CategoryDialog
 
 
 def test_an_empty_window_offers_ways_in_and_hides_what_cannot_be_used(make_application):
@@ -484,3 +487,25 @@ def test_keys_stay_the_windows_after_a_banner_was_answered(application, qtbot):
     qtbot.mouseClick(window.banner._button, Qt.MouseButton.LeftButton)
     assert pressed
     assert window.canvas.hasFocus()
+
+
+def test_objects_are_reordered_categorised_and_split_together(application, qtbot, monkeypatch):
+    session = application.session
+    labels = np.zeros((SIZE[1], SIZE[0]), np.uint16)
+    for object_id in (1, 2, 3):
+        session.push(AddObject(f"thing {object_id}"))
+        labels[square(4 + 20 * (object_id - 1), 2)] = object_id
+        labels[square(4 + 20 * (object_id - 1), 30)] = object_id
+    session.push(SetLabels(0, labels))
+    application.window.object_panel.dropped.emit(((2, 3), 0))
+    assert list(session.document.objects) == [2, 3, 1]
+    monkeypatch.setattr(CategoryDialog, "exec", lambda dialog: dialog.box.setCurrentText("animal") or 1)
+    session.select((2, 3))
+    press(qtbot, application, Qt.Key.Key_C, Qt.KeyboardModifier.ShiftModifier)
+    assert [session.document.objects[i].category for i in (2, 3, 1)] == ["animal", "animal", ""]
+    assert session.categories == ("animal",)
+    assert application.project.parameters()["categories"] == ["animal"]
+    press(qtbot, application, Qt.Key.Key_X)
+    assert len(session.document.objects) == 5
+    session.step_history(False)
+    assert len(session.document.objects) == 3

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QModelIndex, Qt
 from PySide6.QtWidgets import QMainWindow
 
 from smtc_app.ui.actions import ActionTable
+from smtc_app.ui.dialogs_category import CategoryDialog
 from smtc_app.ui.object_panel import ObjectPanel, ObjectRow, format_area
 
 ROWS = (
@@ -82,3 +83,35 @@ def test_an_empty_list_says_what_to_do(panel):
     panel.set_rows(())
     assert not panel.view.isVisible()
     assert panel._note.isVisible()
+
+
+def test_dragged_rows_tell_where_they_were_dropped(panel, qtbot):
+    panel.select((3, 1))
+    model = panel.view.model()
+    data = model.mimeData(panel.view.selectionModel().selectedIndexes())
+    with qtbot.waitSignal(panel.dropped) as dropped:
+        assert model.dropMimeData(data, Qt.DropAction.MoveAction, 1, 0, QModelIndex())
+    assert dropped.args == [((1, 3), 1)]
+    with qtbot.waitSignal(panel.dropped) as dropped:
+        model.dropMimeData(data, Qt.DropAction.MoveAction, -1, -1, QModelIndex())
+    assert dropped.args == [((1, 3), 3)]
+    assert not model.dropMimeData(data, Qt.DropAction.CopyAction, 0, 0, QModelIndex())
+
+
+def test_rows_are_dropped_between_rows_and_never_removed_by_the_view(panel):
+    model = panel.view.model()
+    assert not model.flags(model.index(0)) & Qt.ItemFlag.ItemIsDropEnabled
+    assert model.flags(QModelIndex()) & Qt.ItemFlag.ItemIsDropEnabled
+    assert not model.removeRows(0, 1)
+
+
+def test_the_category_dialog_completes_adds_and_removes(qtbot):
+    dialog = CategoryDialog("'dog'", "animal", ["animal", "person", "plant"], {"animal"})
+    qtbot.addWidget(dialog)
+    assert dialog.category == "animal"
+    assert not dialog.remove_button.isEnabled()
+    dialog.box.setCurrentText("plant")
+    dialog.remove_button.click()
+    dialog.box.setCurrentText("  flying   machine ")
+    assert dialog.category == "flying machine"
+    assert dialog.categories == ["animal", "person", "flying machine"]
