@@ -202,6 +202,11 @@ class Canvas(PictureView):
         """Whether a stroke or an outline has been begun and not finished."""
         return self._gestures.in_progress
 
+    @property
+    def corner_count(self) -> int:
+        """Corners of the outline in progress."""
+        return len(self._gestures.outline.corners) if self._gestures.outline is not None else 0
+
     def cancel_gesture(self) -> bool:
         """Give up the stroke or outline in progress; whether there was one."""
         had_one = self._gestures.drop()

@@ -92,6 +92,11 @@ class OtherFrameController(QObject):
         )
 
     @property
+    def busy(self) -> bool:
+        """Whether its pixels are still being read."""
+        return self._pixels.busy
+
+    @property
     def choice(self) -> OtherFrame:
         """How the other frame is chosen."""
         return self._choice

@@ -52,6 +52,7 @@ class PreviewController(QObject):
         canvas.anchor_set.connect(self._on_anchor_set)
         actions.connect_checked("magnet", canvas.set_magnetic)
         actions["tool_fill"].toggled.connect(self._on_fill_taken)
+        session.selection_changed.connect(self._on_selection_changed)
         for what in REFINEMENTS:
             actions[what].hovered.connect(partial(self._preview_refinement, what))
         window.menus["Objects"].hovered.connect(self._on_menu_hovered)
@@ -75,6 +76,13 @@ class PreviewController(QObject):
             self._rest.start()
         else:
             self._drop()
+
+    @Slot(object)
+    def _on_selection_changed(self, _ids: object) -> None:
+        """Another object would be filled."""
+        if self._wanted is not None:
+            self._drop()
+            self._rest.start()
 
     @Slot()
     def _on_rest(self) -> None:

@@ -102,6 +102,11 @@ class ViewController(QObject):
         """What the canvas shows."""
         return self._mode
 
+    @property
+    def busy(self) -> bool:
+        """Whether something that was asked for is still being computed."""
+        return any(job.busy for job in (self._picture, self._matches, self._why)) or self.other.busy
+
     def set_mode(self, mode: ViewMode) -> None:
         """Show the frame in another way."""
         self._window.actions_table[f"view_{mode.value}"].setChecked(True)

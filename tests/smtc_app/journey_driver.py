@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
-from PySide6.QtCore import QObject, QPoint, QTimer
+from PySide6.QtCore import QObject, QPoint, QRect, QTimer
 from PySide6.QtWidgets import QApplication, QComboBox, QFileDialog, QLineEdit, QWidget
 
 from smtc_app.app import Application, make_services
@@ -307,6 +307,79 @@ def grab(widget: QWidget, path: Path) -> None:
     widget.grab().save(str(path))
 
 
+def views(window: Window, folder: Path, found: dict, path: str) -> Iterator[Condition]:
+    """Go through every view mode by keys, ask two pixels, compare two frames, trace a magnetic outline."""
+    parts = window.parts
+    canvas, companion = parts.window.canvas, parts.window.companion
+    caption = parts.window.view_caption
+    parts.project.open(path)
+    yield window.shows(0)
+    width, height = parts.session.source.size
+    window.key("n")
+    yield lambda: canvas.tool == "brush"
+    canvas.set_brush_radius_px(height / 12)
+    window.drag([(width * 0.4, height * 0.5), (width * 0.5, height * 0.55), (width * 0.6, height * 0.5)])
+    yield lambda: window.document.has_labels(0)
+    parts.window.timeline.set_range((0, 4))
+    window.key("f")
+    yield lambda: window.document.has_labels(3) and window.idle()
+    parts.frames.go_to(3)
+    yield window.shows(3)
+
+    def picture() -> bytes:
+        """The lower right part of the canvas, where neither the caption nor the brush's circle is."""
+        corner = canvas.widget_position(width * 0.7, height * 0.7).toPoint()
+        part = canvas.grab(QRect(corner, canvas.widget_position(width, height).toPoint()))
+        return part.toImage().bits().tobytes()
+
+    seen = {"image": picture()}
+    found["beats_ms"] = []
+    # The first view also imports what it needs, which is another matter than the window living beside it.
+    window.key("F4")
+    yield lambda: caption.text() and not caption.text().endswith("…") and not parts.views.busy
+    seen["slots"] = picture()
+    for key, mode in (("F5", "pca"), ("F8", "consistency")):
+        window.key(key)
+        heart = Heartbeat()
+        heart.start()
+        yield lambda mode=mode: parts.views.mode.value == mode
+        yield lambda: caption.text() and not caption.text().endswith("…") and not parts.views.busy
+        heart.stop()
+        found["beats_ms"].append((max(heart.gaps_ms), heart.bystander_ms))
+        seen[mode] = picture()
+    found["different_pictures"] = len(set(seen.values()))
+    middle = canvas.widget_position(width / 2, height * 0.53).toPoint()
+    window.key("F6")
+    yield lambda: companion.isVisible() and not parts.views.busy
+    middle = canvas.widget_position(width / 2, height * 0.53).toPoint()
+    window.click(canvas, middle)
+    yield lambda: "is most like" in caption.text()
+    found["query"] = caption.text()
+    window.key("F7")
+    yield lambda: parts.views.mode.value == "why" and not companion.isVisible()
+    window.click(canvas, canvas.widget_position(width / 2, height * 0.53).toPoint())
+    yield lambda: companion.votes.topLevelItemCount() and not parts.views.busy
+    found["votes"] = companion.summary.text()
+    window.key("F3")
+    yield lambda: parts.views.mode.value == "image" and not companion.isVisible()
+    found["image_again"] = picture() == seen["image"]
+    window.key("j")
+    yield lambda: companion.caption.text().startswith("Frame 0")
+    window.key("o")
+    yield lambda: parts.window.view_bar.onion_slider.isVisible() and not parts.views.busy
+    window.key("o", "j")
+    yield lambda: not companion.isVisible()
+    window.key("n", "l", "u")
+    yield lambda: canvas.tool == "polygon" and len(window.document.objects) == 2
+    before = np.array(window.document.labels(3))
+    for number, (x, y) in enumerate(((0.2, 0.2), (0.35, 0.2), (0.3, 0.35)), 1):
+        window.click(canvas, canvas.widget_position(width * x, height * y).toPoint())
+        yield lambda number=number: canvas.corner_count == number and not parts.view_jobs.jobs
+    window.key("Return")
+    yield lambda: not canvas.gesture_in_progress
+    found["polygon_px"] = int((np.array(window.document.labels(3)) != before).sum())
+
+
 def run(journey: Iterator[Condition], window: Window, found: dict) -> int:
     application = QApplication.instance()
     state = {"condition": lambda: True, "since": time.monotonic(), "code": 0, "busy": False}
@@ -348,7 +421,7 @@ def main() -> int:
     application = QApplication([name])
     found: dict = {"platform": application.platformName(), "folder": folder}
     window = Window(Path(folder))
-    journeys = {"demo": demo, "footage": footage, "formats": formats}
+    journeys = {"demo": demo, "footage": footage, "formats": formats, "views": views}
     code = run(journeys[name](window, Path(folder), found, *arguments), window, found)
     sys.stdout.write(json.dumps(found))
     return code

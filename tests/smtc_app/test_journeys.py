@@ -220,3 +220,15 @@ def check_table_and_video(folder, truth):
     assert len(frames) == len(truth)
     height, width = truth[0].shape
     assert all(frame.shape[0] - height in (0, 1) and frame.shape[1] - width in (0, 1) for frame in frames)
+
+
+def test_every_view_is_reached_by_keys_and_answers_on_real_footage(travel, shared):
+    found = travel("views", str(shared / "data/videos/sam2_01_dog.mp4"))
+    assert found["different_pictures"] == 4
+    assert found["image_again"]
+    assert "of frame 0" in found["query"]
+    assert "object 1" in found["votes"]
+    assert found["polygon_px"] > 100
+    for slowest_ms, bystander_ms in found["beats_ms"]:
+        # A worker that is not given the processor may hold the interpreter's lock meanwhile.
+        assert slowest_ms <= LONGEST_BLOCK_MS + 4 * bystander_ms

@@ -89,6 +89,17 @@ def test_fill_shows_what_it_would_fill_and_fills_just_that(window, qtbot):
     assert _disk_share(window) == 1
 
 
+def test_a_preview_shows_the_object_that_is_selected(window, qtbot):
+    for object_id in (1, 2):
+        window.session.push(commands.AddObject(object_id=object_id))
+    window.session.select((1,))
+    QTest.keyClick(window.window.canvas, Qt.Key.Key_G)
+    _hover(window, 32, 24)
+    qtbot.waitUntil(lambda: _shown(window, 40, 24) == 1)
+    QTest.keyClick(window.window.canvas, Qt.Key.Key_2)
+    qtbot.waitUntil(lambda: _shown(window, 40, 24) == 2)
+
+
 def test_a_preview_goes_with_its_tool_and_its_frame(window, qtbot):
     canvas = window.window.canvas
     QTest.keyClick(canvas, Qt.Key.Key_G)
