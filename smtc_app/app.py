@@ -83,6 +83,7 @@ def make_services(settings: Settings) -> Services:
         restore_task=file_tasks.restore_task,
         export_task=window_tasks.on_own_source(export_tasks.export_task),
         import_mask_task=window_tasks.import_mask_task,
+        import_masks_task=window_tasks.on_own_source(window_tasks.import_masks_task),
         propose_task=window_tasks.on_own_source(partial(tasks.propose_task, cache=cache)),
         find_new_objects_task=window_tasks.on_own_source(alarm_tasks.find_new_objects_task),
         propagate_task=window_tasks.on_own_source(window_tasks.propagate_groups_task),

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from smtc_app.io.mask_folder import match_masks, object_hints, read_masks
 from smtc_app.io.masks import read_mask
 from smtc_app.jobs import tasks
 from smtc_app.jobs.context import TaskContext
@@ -90,6 +91,17 @@ def import_mask_task(
     """The label map (H,W) of a mask image of `size` (width, height), and what was repaired in it."""
     ctx.progress(0, 1, "reading the mask")
     return read_mask(path, size)
+
+
+def import_masks_task(ctx: TaskContext, source: FrameSource, folder: Path) -> list[str]:
+    """Hand over (frame, labels (H,W), hints about objects) for every mask of a folder; returns notes."""
+    masks, notes = match_masks(folder, source)
+    hints = object_hints(folder)
+    for done, (frame, labels) in enumerate(read_masks(masks, source.size, notes), start=1):
+        labels.setflags(write=False)
+        ctx.partial((frame, labels, hints))
+        ctx.progress(done, len(masks), "reading masks")
+    return notes
 
 
 def preload_task(ctx: TaskContext, **settings: Any) -> ModelSummary:

@@ -73,6 +73,13 @@ ACTIONS: tuple[ActionSpec, ...] = (
         separator=True,
     ),
     A(
+        "import_masks",
+        "Import Masks of All Frames…",
+        "Read a folder of masks, each for the frame of its name",
+        "File",
+        ("Ctrl+Shift+I",),
+    ),
+    A(
         "export",
         "Export Masks…",
         "Write masks in any of eight formats",

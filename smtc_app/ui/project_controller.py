@@ -17,6 +17,7 @@ from smtc_app.jobs.opened import FoundDataset, Opened, SourceMissing
 from smtc_app.jobs.runner import Job, JobRunner
 from smtc_app.ui.autosave_controller import AutosaveController
 from smtc_app.ui.export_controller import ExportController
+from smtc_app.ui.import_controller import ImportController
 from smtc_app.ui.services import Services
 from smtc_app.ui.session import Session
 
@@ -75,8 +76,10 @@ class ProjectController(QObject):
         self.usual_project: Callable[[], Path | None] = lambda: None
         """Where the open video is saved without asking; None: ask. A dataset has a place for each video."""
         self.exporter = ExportController(session, runner, services, window, parent=self)
-        for signal in ("told", "warned", "failed"):
-            getattr(self.exporter, signal).connect(getattr(self, signal))
+        self.importer = ImportController(session, runner, services, window, parent=self)
+        for part in (self.exporter, self.importer):
+            for signal in ("told", "warned", "failed"):
+                getattr(part, signal).connect(getattr(self, signal))
 
     # Opening
 
@@ -380,7 +383,12 @@ class ProjectController(QObject):
             self.import_mask(path, frame)
 
         self.told.emit(
-            (f"There are masks beside this footage, the first for frame {frame}.", "Use the First", use)
+            (
+                f"There are masks beside this footage, the first for frame {frame}. "
+                "File > Import Masks of All Frames takes all of them.",
+                "Use the First",
+                use,
+            )
         )
 
     # Closing

@@ -38,6 +38,8 @@ class Services:
     """(ctx, recovery, footage) -> Opened"""
     export_task: Callable[..., ExportResult]
     """(ctx, source, state, request, runs, made_with, settings) -> what was written and read back"""
+    import_masks_task: Callable[..., Sequence[str]]
+    """(ctx, source, folder) -> notes; hands over (frame, labels, hints about objects) for every mask"""
     import_mask_task: Callable[..., tuple[Any, Sequence[str]]]
     """(ctx, path, (width, height)) -> labels, notes"""
     propose_task: Callable[..., Any]

@@ -69,6 +69,7 @@ class WindowController(QObject):
             "save": self._project.save,
             "save_as": self._project.save_as,
             "import_mask": self._project.ask_import_mask,
+            "import_masks": self._project.importer.ask_folder,
             "export": self._export,
             "close": self._project.close,
             "quit": window.close,

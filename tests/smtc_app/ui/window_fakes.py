@@ -23,7 +23,7 @@ FRAMES = 12
 class FakeSource:
     """`FRAMES` frames of SIZE; the red of frame i is i, so that a pixel tells which frame is shown."""
 
-    kind, fps = "video", 50.0
+    kind, fps, annotations = "video", 50.0, None
 
     def __init__(self, path: Path = Path("clip.mp4")) -> None:
         self.path, self.size, self.closed = path, SIZE, False
@@ -252,6 +252,7 @@ def make_services(folder: Path, **changes):
         "list_recoveries_task": lambda ctx: [],
         "restore_task": open_task,
         "export_task": export_task,
+        "import_masks_task": lambda ctx, source, folder: [],
         "import_mask_task": lambda ctx, path, size: (square(0, 0).astype(np.uint16) * 3, ["Repaired."]),
         "propose_task": propose_task,
         "find_new_objects_task": lambda ctx, source, frames, keyframes, **settings: [],
