@@ -129,16 +129,30 @@ def _merged(current: np.ndarray, labels: np.ndarray, targets: set[int]) -> tuple
     Works id by id, because comparing a whole map with one id takes a tenth of looking every pixel up in a
     table, and this runs in the window's thread for every propagated frame.
     """
-    staying = label_ids(current) - targets
+    present = label_ids(current)
+    staying = present - targets
     new = label_ids(labels)
     if not staying and new <= targets:
         return labels, new
     merged = labels.copy()
-    for object_id in new - targets:
-        merged[labels == object_id] = 0
-    for object_id in staying:
-        np.copyto(merged, current, where=current == object_id)
+    if new - targets:
+        merged[_where(labels, new - targets, new & targets)] = 0
+    if staying:
+        np.copyto(merged, current, where=_where(current, staying, present & targets))
     return merged, label_ids(merged)
+
+
+def _where(labels: np.ndarray, ids: set[int], others: set[int]) -> np.ndarray:
+    """bool (H, W): where `labels`, which holds `ids`, `others` and 0 only, is one of `ids`."""
+    if len(ids) <= len(others) + 1:
+        mask = np.zeros(labels.shape, bool)
+        for object_id in ids:
+            mask |= labels == object_id
+    else:
+        mask = labels != 0
+        for object_id in others:
+            mask &= labels != object_id
+    return mask
 
 
 def _stays(edit: Edit, frame: int, object_id: int) -> bool:

@@ -39,10 +39,11 @@ class Layer:
         """This region of the view is out of date."""
         self._dirty = union((self._dirty, region))
 
-    def bring_up_to_date(self, view: ViewTransform) -> None:
-        """Render what is dirty."""
+    def bring_up_to_date(self, view: ViewTransform, bounds: Region) -> None:
+        """Render what is dirty inside `bounds`; nothing outside of them is going to be drawn."""
         height, width = self._buffer.shape
         region = None if self._dirty is None else intersection(self._dirty, (0, 0, width, height))
+        region = None if region is None else intersection(region, bounds)
         self._dirty = None
         if region is not None and self.source is not None:
             x0, y0, x1, y1 = region

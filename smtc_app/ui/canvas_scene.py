@@ -183,11 +183,12 @@ class CanvasScene:
         """Draw a region; the painter's unit is the view pixel."""
         if self.frame_size is None:
             return
-        part = view_transform.intersection(region, self.view.frame_region(self.frame_size))
+        shown = self.view.frame_region(self.frame_size)
+        part = view_transform.intersection(region, shown)
         if part is None:
             return
         for layer in self._layers:
-            layer.bring_up_to_date(self.view)
+            layer.bring_up_to_date(self.view, shown)
         self._picture.draw(painter, part)
         if self._ghost.source is not None:
             painter.setOpacity(self._ghost_opacity)

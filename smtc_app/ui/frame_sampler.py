@@ -33,19 +33,22 @@ class FrameSampler:
         return self._pixels.shape[1], self._pixels.shape[0]
 
     def render(self, view: ViewTransform, region: Region) -> np.ndarray:
-        """uint32 (h, w) of a region of the view, 0 outside of the frame."""
-        result = np.zeros((region[3] - region[1], region[2] - region[0]), np.uint32)
+        """uint32 (h, w) of a region of the view, 0 outside of the frame; to be read only."""
         covered = view.frame_region(self.size)
         part = intersection(region, covered)
+        width, height = covered[2] - covered[0], covered[3] - covered[1]
+        smooth = view.scale != 1 and view.scale < SMOOTH_BELOW
+        kept = smooth and (view.scale < 1 or width * height <= KEPT_PX)
+        if part == region and kept:
+            # As it is, without a copy: the common case of the whole frame in sight.
+            return self._kept(covered, part)
+        result = np.zeros((region[3] - region[1], region[2] - region[0]), np.uint32)
         if part is None:
             return result
         x0, y0, x1, y1 = part
         target = result[y0 - region[1] : y1 - region[1], x0 - region[0] : x1 - region[0]]
-        width, height = covered[2] - covered[0], covered[3] - covered[1]
-        smooth = view.scale != 1 and view.scale < SMOOTH_BELOW
-        if smooth and (view.scale < 1 or width * height <= KEPT_PX):
-            resized = self._resized_to(width, height)
-            target[:] = resized[y0 - covered[1] : y1 - covered[1], x0 - covered[0] : x1 - covered[0]]
+        if kept:
+            target[:] = self._kept(covered, part)
         elif smooth:
             target[:] = self._interpolated(view, part)
         else:
@@ -57,6 +60,13 @@ class FrameSampler:
             wide = np.take(block, columns - first, axis=1, mode="clip")
             np.take(wide, rows - int(rows[0]), axis=0, out=target, mode="clip")
         return result
+
+    def _kept(self, covered: Region, part: Region) -> np.ndarray:
+        """A part of the scaled picture that covers `covered`."""
+        resized = self._resized_to(covered[2] - covered[0], covered[3] - covered[1])
+        return resized[
+            part[1] - covered[1] : part[3] - covered[1], part[0] - covered[0] : part[2] - covered[0]
+        ]
 
     def _interpolated(self, view: ViewTransform, part: Region) -> np.ndarray:
         x0, y0, x1, y1 = part
