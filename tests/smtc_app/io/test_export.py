@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +25,7 @@ from smtc_app.core.errors import UserError
 from smtc_app.core.export import FORMATS, ExportRequest
 from smtc_app.core.palette import davis_palette
 from smtc_app.core.undo import UndoStack
+from smtc_app.io.davis import DavisWriter, prepare_output
 from smtc_app.io.export.run import WRITERS, run_export
 from smtc_app.io.source import open_source
 
@@ -313,14 +317,50 @@ def test_overwriting_replaces_the_earlier_export_and_nothing_else(export, first)
     assert names(out) == sorted([*BESIDE, "mine.png", "objects.csv", "thesis.txt"])
 
 
+@pytest.mark.parametrize(("key", "name"), [("davis", "shot5.png"), ("youtube-vos", "meta.json")])
+def test_a_file_of_somebody_else_is_never_written_over(export, tmp_path, key, name):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / name).write_bytes(b"years of work")
+    with pytest.raises(UserError, match=f"{name} is in the way"):
+        export(key, overwrite=True)
+    assert names(out) == [name]
+    assert (out / name).read_bytes() == b"years of work"
+
+
+def test_masks_of_a_propagation_are_replaced(export, source, tmp_path):
+    writer = DavisWriter(prepare_output(tmp_path / "out"), source)
+    for index in range(COUNT):
+        writer.write(index, labels_of(index))
+    writer.finish()
+    out, _ = export("davis", overwrite=True, first=4)
+    assert names(out) == sorted([*BESIDE, "shot20.png", "shot25.png"])
+
+
+def test_what_a_killed_export_left_is_taken_away(export, tmp_path):
+    out = tmp_path / "out"
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    for process in (dead.pid, os.getpid()):
+        (out / f".export-{process}-abc.partial").mkdir(parents=True)
+        (out / f".export-{process}-abc.partial" / "half.png").touch()
+    with pytest.raises(UserError, match="already holds"):
+        export("csv")
+    assert [entry.name for entry in out.iterdir()] == [f".export-{os.getpid()}-abc.partial"]
+
+
 def test_a_manifest_never_reaches_outside_its_folder(export, tmp_path):
     victim = tmp_path / "victim.png"
     victim.write_bytes(b"precious")
     out, _ = export("davis")
-    manifest = {"format": "smtc-export", "files": ["../victim.png"], "frame_folders": [".."]}
+    manifest = {
+        "format": "smtc-export",
+        "files": ["../victim.png", "provenance.json"],
+        "frame_folders": [".."],
+    }
     (out / "export.json").write_text(json.dumps(manifest))
     (out / "frames.csv").write_text("index,name,timestamp,hash\n0,victim,0,x\n")
-    export("davis", overwrite=True)
+    export("csv", overwrite=True)
     assert victim.read_bytes() == b"precious"
 
 
