@@ -232,7 +232,7 @@ HOTTEST = 0.82
 """How far up the colour map heat goes: its last part is too pale to be seen on bright footage."""
 
 
-def heat_colours(values: np.ndarray, *, strongest: float = 0.75) -> np.ndarray:
+def heat_colours(values: np.ndarray, *, strongest: float = 0.6) -> np.ndarray:
     """Layer of a heat map in its own resolution: float (h, w) in [0, 1], NaN transparent.
 
     Low values are transparent, high ones hot; opacity grows with the value up to `strongest`.

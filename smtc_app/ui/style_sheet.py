@@ -134,7 +134,7 @@ QProgressBar::chunk {{ background: {c.accent}; border-radius: 3px; }}
 #panel {{ background: {c.panel}; }}
 #panelTitle {{ font-weight: 600; color: {c.text}; }}
 #viewBar {{ background: {c.window}; border-bottom: 1px solid {c.border}; }}
-#viewBar QToolButton {{ padding: 4px 9px; }}
+#viewBar QToolButton {{ padding: 4px 7px; }}
 #viewCaption {{
     background: {c.panel}; color: {c.text}; border: 1px solid {c.border}; border-radius: 6px;
     padding: 4px 9px;

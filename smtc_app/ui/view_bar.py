@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QSignalBlocker, QSize, Qt, Signal, Slot
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSlider, QSpinBox, QToolButton, QWidget
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QSlider, QSpinBox, QToolButton, QWidget
 
 from smtc_app.core.views import OtherFrame, ViewMode
 from smtc_app.ui.actions import ActionTable
 from smtc_app.ui.theme import SPACING_PX
 
 HEIGHT_PX = 36
-SLIDER_WIDTH_PX = 72
+SLIDER_WIDTH_PX, LEAST_BOX_WIDTH_PX = 72, 84
 
 
 class ViewBar(QWidget):
@@ -32,17 +32,18 @@ class ViewBar(QWidget):
         layout = QHBoxLayout(self)
         layout.setContentsMargins(SPACING_PX, 0, SPACING_PX, 0)
         layout.setSpacing(2)
+        # A bar that needs more room than there is must not push the panels out of the window.
+        layout.setSizeConstraint(QHBoxLayout.SizeConstraint.SetNoConstraint)
         self.mode_buttons = {mode: self._button(actions, f"view_{mode.value}") for mode in ViewMode}
         for button in self.mode_buttons.values():
             button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextOnly)
             layout.addWidget(button)
         layout.addStretch(1)
-        self.other_label = QLabel("Compare with")
-        self.other_label.setObjectName("soft")
         self.other_box = QComboBox()
         self.other_box.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.other_box.setMinimumWidth(LEAST_BOX_WIDTH_PX)
         for choice in OtherFrame:
-            self.other_box.addItem(choice.value, choice)
+            self.other_box.addItem(f"With {choice.value.lower()}", choice)
         self.other_box.setToolTip(f"The other frame  ({actions.key_text('next_other')})")
         self.other_box.activated.connect(self._on_other_activated)
         self.fixed_box = QSpinBox()
@@ -54,11 +55,12 @@ class ViewBar(QWidget):
         self.onion_slider = QSlider(Qt.Orientation.Horizontal)
         self.onion_slider.setRange(5, 95)
         self.onion_slider.setValue(50)
-        self.onion_slider.setFixedWidth(SLIDER_WIDTH_PX)
+        self.onion_slider.setMinimumWidth(SLIDER_WIDTH_PX // 2)
+        self.onion_slider.setMaximumWidth(SLIDER_WIDTH_PX)
         self.onion_slider.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.onion_slider.setToolTip("How much of the other frame is seen  (Alt+[ ])")
         self.onion_slider.valueChanged.connect(self._on_onion_moved)
-        for widget in (self.other_label, self.other_box, self.fixed_box):
+        for widget in (self.other_box, self.fixed_box):
             layout.addWidget(widget)
             layout.addSpacing(4)
         layout.addWidget(self._button(actions, "side_by_side"))
@@ -70,7 +72,6 @@ class ViewBar(QWidget):
         """Show which other frame is chosen, where there is one to be seen."""
         with QSignalBlocker(self.other_box):
             self.other_box.setCurrentIndex(self.other_box.findData(choice))
-        self.other_label.setVisible(compared)
         self.other_box.setVisible(compared)
         self.fixed_box.setVisible(compared and choice is OtherFrame.FIXED)
         self.onion_slider.setVisible(onion)

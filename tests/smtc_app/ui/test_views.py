@@ -130,6 +130,20 @@ def test_consistency_compares_with_the_frame_that_is_chosen(annotated, qtbot):
     assert window.companion.isHidden()
 
 
+def test_the_bar_never_widens_the_window(annotated, qtbot):
+    window, side = annotated.window, annotated.window._side
+    window.resize(1000, 720)
+    before = side.mapTo(window, QPoint(0, 0)).x(), window.width()
+    _key(annotated, Qt.Key.Key_F8)
+    _key(annotated, Qt.Key.Key_O)
+    annotated.views.other.choose(OtherFrame.FIXED)
+    qtbot.waitUntil(
+        lambda: window.view_bar.fixed_box.isVisible() and window.view_bar.onion_slider.isVisible()
+    )
+    assert (side.mapTo(window, QPoint(0, 0)).x(), window.width()) == before
+    assert bar.onion_slider.geometry().right() <= bar.width()
+
+
 def test_a_pixel_is_looked_for_under_the_cursor_and_held_by_a_click(annotated, qtbot):
     window, views = annotated.window, annotated.views
     _key(annotated, Qt.Key.Key_F6)
