@@ -57,5 +57,5 @@ def application(make_application, qtbot):
     """A window with a clip of twelve frames open and its first frame shown."""
     parts = make_application()
     parts.project.open("clip.mp4")
-    qtbot.waitUntil(lambda: parts.session.pixels is not None)
+    qtbot.waitUntil(lambda: parts.session.pixels is not None, timeout=30_000)
     return parts

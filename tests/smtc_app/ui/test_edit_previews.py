@@ -40,9 +40,14 @@ def open_task(ctx, path, demo=False, footage=None):
 def window(make_application, qtbot):
     parts = make_application(open_task=open_task)
     parts.project.open("clip.mp4")
-    qtbot.waitUntil(lambda: parts.session.pixels is not None)
+    _until(qtbot, lambda: parts.session.pixels is not None)
     parts.window.canvas.setFocus()
     return parts
+
+
+def _until(qtbot, condition) -> None:
+    """Patient, for machines with other work to do."""
+    qtbot.waitUntil(condition, timeout=30_000)
 
 
 def _hover(parts, x: float, y: float) -> None:
@@ -76,14 +81,14 @@ def test_fill_shows_what_it_would_fill_and_fills_just_that(window, qtbot):
     canvas, document = window.window.canvas, window.session.document
     QTest.keyClick(canvas, Qt.Key.Key_G)
     _hover(window, 32, 24)
-    qtbot.waitUntil(lambda: _shown(window, 40, 24) == 1)
+    _until(qtbot, lambda: _shown(window, 40, 24) == 1)
     assert _shown(window, 5, 5) == 0
     assert not document.has_labels(0)
     shown = canvas._scene._labels.copy()
     _hover(window, 5, 5)
-    qtbot.waitUntil(lambda: _shown(window, 40, 24) == 0 and _shown(window, 60, 40) == 1)
+    _until(qtbot, lambda: _shown(window, 40, 24) == 0 and _shown(window, 60, 40) == 1)
     _hover(window, 32, 24)
-    qtbot.waitUntil(lambda: _shown(window, 40, 24) == 1)
+    _until(qtbot, lambda: _shown(window, 40, 24) == 1)
     QTest.mouseClick(canvas, LEFT, pos=_place(window, 32, 24))
     assert np.array_equal(document.labels(0), shown)
     assert _disk_share(window) == 1
@@ -95,23 +100,23 @@ def test_a_preview_shows_the_object_that_is_selected(window, qtbot):
     window.session.select((1,))
     QTest.keyClick(window.window.canvas, Qt.Key.Key_G)
     _hover(window, 32, 24)
-    qtbot.waitUntil(lambda: _shown(window, 40, 24) == 1)
+    _until(qtbot, lambda: _shown(window, 40, 24) == 1)
     QTest.keyClick(window.window.canvas, Qt.Key.Key_2)
-    qtbot.waitUntil(lambda: _shown(window, 40, 24) == 2)
+    _until(qtbot, lambda: _shown(window, 40, 24) == 2)
 
 
 def test_a_preview_goes_with_its_tool_and_its_frame(window, qtbot):
     canvas = window.window.canvas
     QTest.keyClick(canvas, Qt.Key.Key_G)
     _hover(window, 32, 24)
-    qtbot.waitUntil(lambda: _shown(window, 40, 24) == 1)
+    _until(qtbot, lambda: _shown(window, 40, 24) == 1)
     QTest.keyClick(canvas, Qt.Key.Key_I)
     assert _shown(window, 40, 24) == 0
     QTest.keyClick(canvas, Qt.Key.Key_G)
     _hover(window, 33, 24)
-    qtbot.waitUntil(lambda: _shown(window, 40, 24) == 1)
+    _until(qtbot, lambda: _shown(window, 40, 24) == 1)
     window.frames.go_to(1)
-    qtbot.waitUntil(lambda: window.session.frame == 1)
+    _until(qtbot, lambda: window.session.frame == 1)
     assert _shown(window, 40, 24) == 0
 
 
@@ -135,10 +140,10 @@ def test_the_menu_shows_what_a_refinement_gives_and_its_key_does_it(window, qtbo
     window.session.select((1,))
     menu, action = window.window.menus["Objects"], window.window.actions_table[action_id]
     action.hover()
-    qtbot.waitUntil(lambda: np.array_equal(window.window.canvas._scene._labels, expected))
+    _until(qtbot, lambda: np.array_equal(window.window.canvas._scene._labels, expected))
     assert np.array_equal(window.session.document.labels(0), labels)
     menu.aboutToHide.emit()
-    qtbot.waitUntil(lambda: np.array_equal(window.window.canvas._scene._labels, labels))
+    _until(qtbot, lambda: np.array_equal(window.window.canvas._scene._labels, labels))
     action.trigger()
     assert np.array_equal(window.session.document.labels(0), expected)
 
@@ -152,8 +157,9 @@ def test_a_polygon_of_four_corners_follows_the_rim_when_it_is_magnetic(window, q
         QTest.mouseMove(canvas, place)
         QTest.mouseClick(canvas, LEFT, pos=place)
         corner = canvas._gestures.outline.points[-1]
-        qtbot.waitUntil(
-            lambda corner=corner: canvas._magnet.wire is not None and canvas._magnet.wire.anchor == corner
+        _until(
+            qtbot,
+            lambda corner=corner: canvas._magnet.wire is not None and canvas._magnet.wire.anchor == corner,
         )
     QTest.keyClick(canvas, Qt.Key.Key_Return)
     assert _disk_share(window) > 0.9
@@ -171,7 +177,7 @@ def test_the_way_to_the_cursor_is_shown_before_the_click(window, qtbot):
     QTest.keyClick(canvas, Qt.Key.Key_U)
     QTest.mouseClick(canvas, LEFT, pos=_place(window, *_rim(0)))
     QTest.mouseMove(canvas, _place(window, *_rim(80)))
-    qtbot.waitUntil(lambda: len(canvas._gestures.outline.wire) > 10)
+    _until(qtbot, lambda: len(canvas._gestures.outline.wire) > 10)
     QTest.mouseClick(canvas, LEFT, pos=_place(window, *_rim(80)))
     assert len(canvas._gestures.outline.corners) == 2
     QTest.keyClick(canvas, Qt.Key.Key_Backspace)

@@ -26,6 +26,11 @@ MODE_KEYS = {
 }
 
 
+def _until(qtbot, condition) -> None:
+    """Patient, for machines with other work to do."""
+    qtbot.waitUntil(condition, timeout=30_000)
+
+
 def _labels(frame: int) -> commands.Command:
     labels = square(4, 4).astype(np.uint16)
     return commands.SetLabels(frame, labels, "Square", objects=(1,))
@@ -39,9 +44,9 @@ def annotated(application, qtbot):
     session.push(_labels(0))
     session.select((1,))
     application.propagation.propagate("forward")
-    qtbot.waitUntil(lambda: not application.models.busy and session.document.has_labels(FRAMES - 1))
+    _until(qtbot, lambda: not application.models.busy and session.document.has_labels(FRAMES - 1))
     application.frames.go_to(5)
-    qtbot.waitUntil(lambda: session.frame == 5)
+    _until(qtbot, lambda: session.frame == 5)
     return application
 
 
@@ -76,7 +81,7 @@ def test_a_picture_takes_the_place_of_the_frame_and_leaves_with_the_mode(annotat
     window = annotated.window
     plain = _colour_at_middle(window.canvas)
     _key(annotated, Qt.Key.Key_F5)
-    qtbot.waitUntil(lambda: window.view_caption.text() == "pca of 5")
+    _until(qtbot, lambda: window.view_caption.text() == "pca of 5")
     assert _colour_at_middle(window.canvas) == (105, 105, 105)
     _key(annotated, Qt.Key.Key_F3)
     assert _colour_at_middle(window.canvas) == plain
@@ -86,11 +91,11 @@ def test_a_picture_takes_the_place_of_the_frame_and_leaves_with_the_mode(annotat
 def test_the_picture_follows_the_frame_and_is_not_computed_twice(annotated, qtbot):
     window, views = annotated.window, annotated.views
     _key(annotated, Qt.Key.Key_F4)
-    qtbot.waitUntil(lambda: window.view_caption.text() == "slots of 5")
+    _until(qtbot, lambda: window.view_caption.text() == "slots of 5")
     annotated.frames.go_to(6)
-    qtbot.waitUntil(lambda: window.view_caption.text() == "slots of 6")
+    _until(qtbot, lambda: window.view_caption.text() == "slots of 6")
     annotated.frames.go_to(5)
-    qtbot.waitUntil(lambda: window.view_caption.text() == "slots of 5")
+    _until(qtbot, lambda: window.view_caption.text() == "slots of 5")
     assert views._clip.asked == [(ViewMode.SLOTS, 5, None), (ViewMode.SLOTS, 6, None)]
 
 
@@ -105,27 +110,27 @@ def test_a_picture_of_another_frame_is_not_left_standing(make_application, qtbot
 
     application = make_application(make_views=Slow)
     application.project.open("clip.mp4")
-    qtbot.waitUntil(lambda: application.session.pixels is not None)
+    _until(qtbot, lambda: application.session.pixels is not None)
     window = application.window
     plain = _colour_at_middle(window.canvas)
     _key(application, Qt.Key.Key_F5)
-    qtbot.waitUntil(lambda: _colour_at_middle(window.canvas) == (100, 100, 100))
+    _until(qtbot, lambda: _colour_at_middle(window.canvas) == (100, 100, 100))
     application.frames.go_to(1)
-    qtbot.waitUntil(lambda: _colour_at_middle(window.canvas)[2] == plain[2])
+    _until(qtbot, lambda: _colour_at_middle(window.canvas)[2] == plain[2])
     assert "Feature PCA" in window.view_caption.text()
     Slow.go_on.set()
-    qtbot.waitUntil(lambda: _colour_at_middle(window.canvas) == (101, 101, 101))
+    _until(qtbot, lambda: _colour_at_middle(window.canvas) == (101, 101, 101))
 
 
 def test_consistency_compares_with_the_frame_that_is_chosen(annotated, qtbot):
     window, other = annotated.window, annotated.views.other
     _key(annotated, Qt.Key.Key_F8)
-    qtbot.waitUntil(lambda: window.view_caption.text() == "5 against 0")
+    _until(qtbot, lambda: window.view_caption.text() == "5 against 0")
     assert window.view_bar.other_box.isVisible()
     other.choose(OtherFrame.PREVIOUS_FRAME)
-    qtbot.waitUntil(lambda: window.view_caption.text() == "5 against 4")
+    _until(qtbot, lambda: window.view_caption.text() == "5 against 4")
     window.view_bar.fixed_box.setValue(9)
-    qtbot.waitUntil(lambda: window.view_caption.text() == "5 against 9")
+    _until(qtbot, lambda: window.view_caption.text() == "5 against 9")
     assert window.view_bar.other_box.currentData() is OtherFrame.FIXED
     assert window.companion.isHidden()
 
@@ -137,9 +142,8 @@ def test_the_bar_never_widens_the_window(annotated, qtbot):
     _key(annotated, Qt.Key.Key_F8)
     _key(annotated, Qt.Key.Key_O)
     annotated.views.other.choose(OtherFrame.FIXED)
-    qtbot.waitUntil(
-        lambda: window.view_bar.fixed_box.isVisible() and window.view_bar.onion_slider.isVisible()
-    )
+    bar = window.view_bar
+    _until(qtbot, lambda: bar.fixed_box.isVisible() and bar.onion_slider.isVisible())
     assert (side.mapTo(window, QPoint(0, 0)).x(), window.width()) == before
     assert bar.onion_slider.geometry().right() <= bar.width()
 
@@ -148,16 +152,16 @@ def test_a_pixel_is_looked_for_under_the_cursor_and_held_by_a_click(annotated, q
     window, views = annotated.window, annotated.views
     _key(annotated, Qt.Key.Key_F6)
     assert window.companion.isVisible()
-    qtbot.waitUntil(lambda: window.companion.caption.text() == "Frame 0 · keyframe")
+    _until(qtbot, lambda: window.companion.caption.text() == "Frame 0 · keyframe")
     canvas = window.canvas
     QTest.mouseMove(canvas, canvas.widget_position(20.5, 10.5).toPoint())
-    qtbot.waitUntil(lambda: (ViewMode.QUERY, 5, (20.5, 10.5), 0) in views._clip.asked)
-    qtbot.waitUntil(lambda: len(window.companion.view._marks) == 1)
+    _until(qtbot, lambda: (ViewMode.QUERY, 5, (20.5, 10.5), 0) in views._clip.asked)
+    _until(qtbot, lambda: len(window.companion.view._marks) == 1)
     _click(annotated, 30, 12)
-    qtbot.waitUntil(lambda: "30, 12" in window.view_caption.text())
+    _until(qtbot, lambda: "30, 12" in window.view_caption.text())
     assert canvas._marks[0].cross
     QTest.mouseMove(canvas, canvas.widget_position(50.5, 30.5).toPoint())
-    qtbot.waitUntil(lambda: not views._matches.busy)
+    _until(qtbot, lambda: not views._matches.busy)
     assert all(entry[2] != (50.5, 30.5) for entry in views._clip.asked)
     _click(annotated, 30, 12)
     assert canvas._marks == ()
@@ -171,19 +175,19 @@ def test_votes_are_listed_marked_and_lead_to_their_frames(annotated, qtbot):
     _key(annotated, Qt.Key.Key_F7)
     assert window.companion.isHidden()
     _click(annotated, 8, 8)
-    qtbot.waitUntil(lambda: window.companion.votes.topLevelItemCount() == 2)
+    _until(qtbot, lambda: window.companion.votes.topLevelItemCount() == 2)
     assert views._clip.asked[-1] == (ViewMode.WHY, 5, (8.5, 8.5), (0,))
     first = window.companion.votes.topLevelItem(0)
     assert [first.text(column) for column in range(4)] == ["70%", "object 1", "4", "5, 6"]
     assert "object 1 70%, background 30%" in window.companion.summary.text()
-    qtbot.waitUntil(lambda: window.companion.caption.text() == "Frame 4")
+    _until(qtbot, lambda: window.companion.caption.text() == "Frame 4")
     assert [(mark.x, mark.y) for mark in window.companion.view._marks] == [(5, 6)]
     place = window.companion.votes.visualItemRect(window.companion.votes.topLevelItem(1)).center()
     QTest.mouseClick(window.companion.votes.viewport(), Qt.MouseButton.LeftButton, pos=place)
-    qtbot.waitUntil(lambda: window.companion.caption.text() == "Frame 0 · keyframe")
+    _until(qtbot, lambda: window.companion.caption.text() == "Frame 0 · keyframe")
     assert [(mark.x, mark.y) for mark in window.companion.view._marks] == [(7, 8)]
     annotated.frames.go_to(6)
-    qtbot.waitUntil(lambda: window.companion.isHidden())
+    _until(qtbot, lambda: window.companion.isHidden())
 
 
 @pytest.mark.parametrize(("frame", "said"), [(0, "keyframe"), (5, "nothing voted")])
@@ -191,7 +195,7 @@ def test_where_nothing_voted_it_says_so(application, qtbot, frame, said):
     application.session.push(commands.AddObject(object_id=1))
     application.session.push(_labels(0))
     application.frames.go_to(frame)
-    qtbot.waitUntil(lambda: application.session.frame == frame)
+    _until(qtbot, lambda: application.session.frame == frame)
     _key(application, Qt.Key.Key_F7)
     _click(application, 8, 8)
     assert said in application.window.view_caption.text()
@@ -208,7 +212,7 @@ def test_a_click_still_picks_in_the_other_modes(annotated, qtbot):
 def test_the_other_frame_lies_beside_with_the_same_zoom_and_its_own_masks(annotated, qtbot):
     window = annotated.window
     _key(annotated, Qt.Key.Key_J)
-    qtbot.waitUntil(lambda: window.companion.caption.text() == "Frame 0 · keyframe")
+    _until(qtbot, lambda: window.companion.caption.text() == "Frame 0 · keyframe")
     canvas, view = window.canvas, window.companion.view
     canvas.zoom_by(3.0)
     assert view.scale == pytest.approx(canvas.scale)
@@ -222,7 +226,7 @@ def test_the_other_frame_lies_beside_with_the_same_zoom_and_its_own_masks(annota
     annotated.session.push(commands.SetLabels(0, square(40, 20).astype(np.uint16), "Moved", objects=(1,)))
     assert view.grab().toImage().pixelColor(x, y).red() < 60
     _key(annotated, Qt.Key.Key_T)
-    qtbot.waitUntil(lambda: annotated.views.other.choice is OtherFrame.NEXT_KEYFRAME)
+    _until(qtbot, lambda: annotated.views.other.choice is OtherFrame.NEXT_KEYFRAME)
     _key(annotated, Qt.Key.Key_J)
     assert window.companion.isHidden()
 
@@ -237,13 +241,13 @@ def test_the_onion_skin_mixes_both_frames_by_its_opacity(annotated, qtbot):
         return window.canvas.grab().toImage().pixelColor(place).red()
 
     annotated.frames.go_to(11)
-    qtbot.waitUntil(lambda: annotated.session.frame == 11)
+    _until(qtbot, lambda: annotated.session.frame == 11)
     assert red() == 11
     _key(annotated, Qt.Key.Key_O)
-    qtbot.waitUntil(lambda: red() in (5, 6))
+    _until(qtbot, lambda: red() in (5, 6))
     for _ in range(4):
         QTest.keyClick(window.canvas, Qt.Key.Key_BracketRight, Qt.KeyboardModifier.AltModifier)
-    qtbot.waitUntil(lambda: red() <= 1)
+    _until(qtbot, lambda: red() <= 1)
     _key(annotated, Qt.Key.Key_O)
     assert red() == 11
 
@@ -255,9 +259,9 @@ def test_a_view_that_fails_says_why(make_application, qtbot):
 
     application = make_application(make_views=Broken)
     application.project.open("clip.mp4")
-    qtbot.waitUntil(lambda: application.session.pixels is not None)
+    _until(qtbot, lambda: application.session.pixels is not None)
     _key(application, Qt.Key.Key_F4)
-    qtbot.waitUntil(lambda: application.window.banner.text == "The model is not there.")
+    _until(qtbot, lambda: application.window.banner.text == "The model is not there.")
 
 
 def test_closing_the_video_lets_go_of_its_views(annotated, qtbot):
@@ -266,7 +270,7 @@ def test_closing_the_video_lets_go_of_its_views(annotated, qtbot):
     annotated.project.may_drop = lambda *_: True
     annotated.session.undo.mark_clean()
     annotated.project.close()
-    qtbot.waitUntil(lambda: clip.closed)
+    _until(qtbot, lambda: clip.closed)
     assert annotated.views.mode is ViewMode.IMAGE
 
 
@@ -288,11 +292,11 @@ def test_of_many_questions_the_first_and_the_last_are_answered(runner, qtbot):
         return number
 
     job.ask("frame 1", task, 0)
-    qtbot.waitUntil(started.is_set)
+    _until(qtbot, started.is_set)
     for number in range(1, 6):
         job.ask("frame 1", task, number)
     gate.set()
-    qtbot.waitUntil(lambda: not job.busy)
+    _until(qtbot, lambda: not job.busy)
     assert answers == [0, 5]
 
 
@@ -311,10 +315,10 @@ def test_a_question_about_something_else_ends_the_one_that_runs(runner, qtbot):
         return "answer"
 
     job.ask("frame 1", endless)
-    qtbot.waitUntil(started.is_set)
+    _until(qtbot, started.is_set)
     job.ask("frame 2", quick)
-    qtbot.waitUntil(lambda: answers == ["answer"])
+    _until(qtbot, lambda: answers == ["answer"])
     job.ask("frame 3", endless)
     job.drop()
-    qtbot.waitUntil(lambda: not job.busy)
+    _until(qtbot, lambda: not job.busy)
     assert failures == []
