@@ -24,7 +24,7 @@ from smtc_app.core.errors import UserError
 from smtc_app.core.settings import CacheChoice, Settings, load_settings, save_settings
 from smtc_app.io.dataset_probe import DatasetProbe
 from smtc_app.io.frame_cache import FrameCache
-from smtc_app.jobs import alarm_tasks, export_tasks, file_tasks, tasks, window_tasks
+from smtc_app.jobs import alarm_tasks, export_tasks, file_tasks, split_tasks, tasks, window_tasks
 from smtc_app.jobs.proposal_cache import ProposalCache
 from smtc_app.jobs.runner import JobRunner
 from smtc_app.jobs.view_tasks import ClipViews
@@ -48,6 +48,7 @@ from smtc_app.ui.proposal_controller import ProposalController
 from smtc_app.ui.proposal_presenter import ProposalPresenter
 from smtc_app.ui.services import Services
 from smtc_app.ui.session import Session
+from smtc_app.ui.split_controller import SplitController
 from smtc_app.ui.theme import Theme
 from smtc_app.ui.view_controller import ViewController
 from smtc_app.ui.window_controller import WindowController
@@ -88,6 +89,7 @@ def make_services(settings: Settings) -> Services:
         find_new_objects_task=window_tasks.on_own_source(alarm_tasks.find_new_objects_task),
         propagate_task=window_tasks.on_own_source(window_tasks.propagate_groups_task),
         split_task=window_tasks.on_own_source(tasks.split_task),
+        extend_split_task=window_tasks.on_own_source(split_tasks.extend_split_task),
         preload_task=window_tasks.preload_task,
         clear_cache_task=tasks.clear_cache_task,
         make_views=ClipViews,
@@ -154,9 +156,10 @@ class Application(QObject):
         self.previews = PreviewController(
             self.window, self.session, self.annotation, self.view_jobs, parent=self
         )
-        self.objects = ObjectController(
-            self.window, self.session, self.annotation, self.models, services, parent=self
-        )
+        self.objects = ObjectController(self.window, self.session, self.annotation, parent=self)
+        self.splitting = SplitController(self.window, self.session, self.models, services, parent=self)
+        self.splitting.model_settings = self._model_settings
+        self.splitting.propagation_settings = self._propagation_settings
         self.dataset = DatasetController(
             self.window, self.session, self.project, self.models, self.files, services, parent=self
         )
@@ -171,11 +174,10 @@ class Application(QObject):
             self.window, self.session, self.frames, self.propagation, self.view_jobs, parent=self
         )
         self.controller.listen_to(self.correct_next)
-        self.controller.listen_to(self.objects)
+        self.controller.listen_to(self.splitting)
         self.controller.listen_to(self.dataset)
         self.views.failed.connect(self._on_warned)
         self.objects.brush_wanted.connect(self._on_brush_wanted)
-        self.objects.model_settings = self._model_settings
         self.autosave.warned.connect(self._on_warned)
         self.autosave.offered.connect(self._on_offered)
         self.proposals.model_settings = self._model_settings

@@ -16,6 +16,7 @@ from smtc_app.core.document import Document
 from smtc_app.core.edit import Edit
 from smtc_app.core.object_commands import (
     AddObject,
+    ExtendSplit,
     MergeObjects,
     RecolourObject,
     RemoveObjects,
@@ -34,6 +35,7 @@ __all__ = [
     "ClearObjects",
     "Command",
     "Compound",
+    "ExtendSplit",
     "LockFrames",
     "MergeObjects",
     "PaintStroke",

@@ -8,6 +8,7 @@ import numpy as np
 
 from smtc_app.core.annotation import MAX_OBJECT_ID, Colour, FrameStatus, ObjectInfo
 from smtc_app.core.command import Command, as_ids, counted, quoted
+from smtc_app.core.document import Document
 from smtc_app.core.edit import Edit
 from smtc_app.core.errors import UserError
 from smtc_app.core.palette import object_colour, object_name, unused_name
@@ -190,7 +191,7 @@ class SplitObject(Command):
 
     masks  bool (H, W) each, on `frame`; pixels in none of them keep the id; masks without any are left out
     also   {frame: masks} for further frames, part k there being the same thing as part k here
-    `object_ids` are the ids of the parts after `do`.
+    `object_ids` are the ids of the parts after `do`. `ExtendSplit` carries it on to more frames, as one step.
     """
 
     def __init__(
@@ -208,9 +209,20 @@ class SplitObject(Command):
             **{int(key): tuple(value) for key, value in (also or {}).items()},
         }
         self.object_ids: tuple[int, ...] = ()
+        self.status_before = np.zeros(0, np.uint8)
+        """Of the object on every frame, before the split made others stale."""
+
+    @property
+    def object_id(self) -> int:
+        """The object that was split, now its first part."""
+        return self._id
+
+    def can_merge(self, other: Command) -> bool:
+        return isinstance(other, ExtendSplit) and other.split is self
 
     def run(self, edit: Edit) -> None:
         document, info = edit.document, edit.require_object(self._id)
+        self.status_before = document.status_array(self._id).copy()
         parts: dict[int, list[np.ndarray]] = {}
         for frame, masks in self._masks.items():
             edit.require_frame(frame)
@@ -241,6 +253,50 @@ class SplitObject(Command):
         part = ObjectInfo(object_id, name, info.category, object_colour(object_id))
         edit.set_objects([*document.objects.values(), part])
         return object_id
+
+
+class ExtendSplit(Command):
+    """Divide the pixels of a split object on one more frame among the parts, `labels` uint16 (H, W) of ids.
+
+    It is a relabelling: every part keeps the status, confidence and sources that the object had there before
+    the split. Pixels that `labels` gives to no part keep the object's id; locked frames are passed over.
+    """
+
+    def __init__(self, split: SplitObject, frame: int, labels: np.ndarray) -> None:
+        super().__init__()
+        self.split, self._frame = split, int(frame)
+        self._labels: np.ndarray | None = labels
+
+    def do(self, document: Document) -> bool:
+        done = super().do(document)
+        if done:
+            self._labels = None
+        return done
+
+    def can_merge(self, other: Command) -> bool:
+        return isinstance(other, ExtendSplit) and other.split is self.split
+
+    def run(self, edit: Edit) -> None:
+        document, frame, ids = edit.document, self._frame, self.split.object_ids
+        edit.require_frame(frame)
+        info = edit.require_object(self.split.object_id)
+        for object_id in ids:
+            edit.require_object(object_id)
+        edit.require_unlocked_objects(ids)
+        self.text = f"Split '{info.name}' on more frames"
+        if document.is_locked(frame):
+            return
+        labels = np.array(document.labels(frame))
+        mine = (labels == self.split.object_id) & np.isin(self._labels, ids)
+        labels[mine] = self._labels[mine]
+        if np.array_equal(labels, document.labels(frame)):
+            return
+        _, confidence, sources = document._track(self.split.object_id).row(frame)
+        status = int(self.split.status_before[frame])
+        present = set(np.unique(labels).tolist())
+        edit.set_mask(frame, document.store.pack(labels))
+        absent = (int(FrameStatus.ABSENT), 0, sources)
+        edit.set_rows(frame, {i: (status, confidence, sources) if i in present else absent for i in ids})
 
 
 def _relabel_everywhere(edit: Edit, mapping: dict[int, int]) -> None:

@@ -525,10 +525,17 @@ ACTIONS: tuple[ActionSpec, ...] = (
     A(
         "split",
         "Split",
-        "Split the selected objects into their connected parts, a single one by slot when it is one part",
+        "Split the selected object on all frames: into connected parts, or by slot when it is one part here",
         "Objects",
         ("X",),
         "split",
+    ),
+    A(
+        "split_here",
+        "Split on This Frame",
+        "Split the selected object on this frame only; other frames become out of date",
+        "Objects",
+        ("Shift+X",),
     ),
     A("delete", "Delete", "Delete the selected objects on every frame", "Objects", ("Del",), "delete"),
     A(

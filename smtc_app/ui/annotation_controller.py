@@ -16,10 +16,8 @@ import numpy as np
 from PySide6.QtCore import QObject, Signal
 
 from smtc_app.core import commands, mask_ops
-from smtc_app.core.command import counted
 from smtc_app.core.document import Document
 from smtc_app.core.errors import UserError
-from smtc_app.core.mask_regions import connected_parts
 from smtc_app.core.ordering import dropped, moved
 from smtc_app.ui.session import Session
 
@@ -38,11 +36,9 @@ REFINEMENTS: dict[str, tuple[str, Callable[..., mask_ops.Edited], tuple[int, ...
 
 class AnnotationController(QObject):
     """Signals:
-    split_by_slot_requested: (frame, id, mask) of an object that has one connected part only.
     told: a sentence about something that had no effect, and why.
     """
 
-    split_by_slot_requested = Signal(object)
     told = Signal(object)
 
     def __init__(self, session: Session, parent: QObject | None = None) -> None:
@@ -142,54 +138,6 @@ class AnnotationController(QObject):
         target = next(i for i in document.objects if i in chosen)
         if self._session.push(commands.MergeObjects(chosen, target)):
             self._session.select((target,))
-
-    def split(self) -> None:
-        """Split the selection into connected parts on this frame; ask for slots when it is one part."""
-        document, chosen = self._document_and_selection(1, "Select the object to split.")
-        if document is None:
-            return
-        if len(chosen) > 1:
-            self._split_all(chosen)
-            return
-        object_id, frame = chosen[0], self._session.frame
-        mask = document.labels(frame) == object_id
-        if not mask.any():
-            self.told.emit(
-                f"'{document.objects[object_id].name}' is not on this frame, so there is nothing to split."
-            )
-            return
-        parts = connected_parts(mask, min_area_px=SPECK_AREA_PX)
-        if len(parts) >= 2:
-            self.apply_split(frame, object_id, parts)
-        else:
-            self.split_by_slot_requested.emit((frame, object_id, mask))
-
-    def _split_all(self, chosen: Sequence[int]) -> None:
-        """Cut every one of several objects that has more than one connected part here, in one step."""
-        document, frame = self._session.document, self._session.frame
-        steps = []
-        for object_id in chosen:
-            parts = connected_parts(document.labels(frame) == object_id, min_area_px=SPECK_AREA_PX)
-            if len(parts) >= 2:
-                ordered = sorted(parts, key=np.count_nonzero, reverse=True)
-                steps.append(commands.SplitObject(frame, object_id, ordered))
-        if not steps:
-            self.told.emit(
-                "Each of the selected objects is one part on this frame: select a single one to split it by "
-                "slot."
-            )
-        elif self._session.push(commands.Compound(steps, f"Split {counted(len(steps), 'object')}")):
-            self._session.select([i for step in steps for i in step.object_ids])
-
-    def apply_split(self, frame: int, object_id: int, parts: Sequence[np.ndarray]) -> None:
-        """Cut an object into `parts` (bool (H,W) each), largest first."""
-        document = self._session.document
-        if document is None or object_id not in document.objects:
-            return
-        ordered = sorted(parts, key=np.count_nonzero, reverse=True)
-        command = commands.SplitObject(frame, object_id, ordered)
-        if self._session.push(command):
-            self._session.select(command.object_ids)
 
     def delete(self) -> None:
         """Delete the selection on every frame; what stood next in the list is selected then."""

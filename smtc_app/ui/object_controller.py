@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 from PySide6.QtCore import QObject, Signal, Slot
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QColorDialog, QDialog
 
 from smtc_app.core.categories import known_categories
-from smtc_app.jobs.runner import JobRunner
 from smtc_app.ui.annotation_controller import AnnotationController
 from smtc_app.ui.dialogs_category import CategoryDialog
 from smtc_app.ui.main_window import MainWindow
-from smtc_app.ui.services import Services
 from smtc_app.ui.session import Session
 
 
@@ -23,12 +19,9 @@ class ObjectController(QObject):
     """Connects the object panel and the actions of objects.
 
     Signals:
-        told, failed: a sentence for the person.
         brush_wanted: None; a new object waits to be painted.
     """
 
-    told = Signal(object)
-    failed = Signal(object)
     brush_wanted = Signal(object)
 
     def __init__(
@@ -36,15 +29,11 @@ class ObjectController(QObject):
         window: MainWindow,
         session: Session,
         annotation: AnnotationController,
-        runner: JobRunner,
-        services: Services,
         *,
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
         self._window, self._session, self._annotation = window, session, annotation
-        self._runner, self._services = runner, services
-        self.model_settings: Callable[[], dict[str, Any]] = dict
         panel, actions = window.object_panel, window.actions_table
         panel.selection_changed.connect(session.select)
         panel.rename_requested.connect(self._on_rename_requested)
@@ -52,13 +41,11 @@ class ObjectController(QObject):
         panel.visible_toggled.connect(self._on_visible_toggled)
         panel.lock_toggled.connect(self._on_lock_toggled)
         panel.dropped.connect(self._on_dropped)
-        annotation.split_by_slot_requested.connect(self._on_split_by_slot)
         for action_id, slot in (
             ("select_all", self._select_all),
             ("deselect", partial(session.select, ())),
             ("new_object", self._new_object),
             ("merge", annotation.merge),
-            ("split", annotation.split),
             ("delete", annotation.delete),
             ("clear_here", annotation.clear_here),
             ("rename", self._rename),
@@ -143,31 +130,3 @@ class ObjectController(QObject):
             session.categories = known_categories(dialog.categories, ())
             if any(objects[i].category != dialog.category for i in ids):
                 self._annotation.categorise(ids, dialog.category)
-
-    @Slot(object)
-    def _on_split_by_slot(self, message: tuple[int, int, Any]) -> None:
-        frame, object_id, mask = message
-        session, document = self._session, self._session.document
-        before = document.packed(frame)
-
-        def on_done(parts: list[Any]) -> None:
-            if document is not session.document:
-                return
-            if document.packed(frame) is not before:
-                self.told.emit("The masks of that frame have changed since: split again.")
-            elif len(parts) < 2:
-                self.told.emit("Slot attention finds one part only: cut it with the polygon or the eraser.")
-            else:
-                self._annotation.apply_split(frame, object_id, parts)
-
-        self._runner.submit(
-            f"Splitting '{document.objects[object_id].name}' by slot",
-            self._services.split_task,
-            session.source,
-            frame,
-            mask,
-            parts=2,
-            on_done=on_done,
-            on_error=self.failed.emit,
-            **self.model_settings(),
-        )

@@ -52,7 +52,7 @@ NEED_PROPOSALS = frozenset({"accept_all", "accept_here", "reject_all"})
 NEED_SELECTED: dict[str, int] = {
     "merge": 2,
     **{f"propagate_selected_{way}": 1 for way in ("forward", "backward", "both")},
-    **dict.fromkeys(("split", "delete", "clear_here", "rename", "recolour", "category"), 1),
+    **dict.fromkeys(("split", "split_here", "delete", "clear_here", "rename", "recolour", "category"), 1),
     **dict.fromkeys(("visible", "lock", "solo", "deselect", "move_up", "move_down"), 1),
     **dict.fromkeys(("fill_holes", "remove_specks", "grow", "shrink"), 1),
 }

@@ -48,6 +48,8 @@ class Services:
     """(ctx, source, {frame: labels}, keyframes, settings...) -> regions without a label, by time"""
     propagate_task: Callable[..., Any]
     split_task: Callable[..., Any]
+    extend_split_task: Callable[..., Any]
+    """(ctx, source, frame, parts, {frame: labels}, id, settings...); hands over (frame, parts)"""
     preload_task: Callable[..., Any]
     clear_cache_task: Callable[..., int]
     """(ctx, cache) -> bytes freed"""

@@ -12,6 +12,7 @@ from smtc_app.core.commands import (
     ApplyPropagation,
     ClearObjects,
     Compound,
+    ExtendSplit,
     LockFrames,
     MergeObjects,
     PaintStroke,
@@ -554,3 +555,39 @@ def test_frames_outside_are_an_index_error(document):
     for frame in (-1, FRAMES):
         with pytest.raises(IndexError):
             document.labels(frame)
+
+
+def test_a_split_carried_on_is_one_step_and_keeps_what_is_known(stack, document):
+    whole = (slice(2, 10), slice(2, 18))
+    paint(stack, 0, whole, A)
+    stack.push(ApplyPropagation([(f, labelled(a=whole), {A: 0.8}, (0,)) for f in range(1, 6)], objects={A}))
+    stack.push(LockFrames(5))
+    left, right = (slice(2, 10), slice(2, 9)), (slice(2, 10), slice(9, 18))
+    masks = [np.zeros((H, W), bool) for _ in range(2)]
+    masks[0][left], masks[1][right] = True, True
+    split = SplitObject(2, A, masks)
+    stack.push(split)
+    assert document.status(3, A) is S.STALE
+    parts = np.zeros((H, W), np.uint16)
+    parts[left], parts[right] = split.object_ids
+    new, texts = split.object_ids[1], stack.texts
+    for frame in (0, 1, 3, 5):
+        stack.push(ExtendSplit(split, frame, parts))
+    assert stack.texts == texts, "all of it is one step"
+    assert np.array_equal(document.labels(3), parts)
+    assert [document.status(f, new) for f in (0, 1, 3)] == [S.MANUAL, S.PROPAGATED, S.PROPAGATED]
+    assert document.status(3, A) is S.PROPAGATED
+    assert document.sources(3, new) == (0,)
+    assert document.confidence(3, new) == pytest.approx(0.8, abs=1e-4)
+    assert set(np.unique(document.labels(5))) == {0, A}, "it is locked"
+    assert document.anchors(new).tolist() == [0, 2]
+    only_left = np.where(parts == A, parts, 0).astype(np.uint16)
+    stack.push(ExtendSplit(split, 4, only_left))
+    assert (document.labels(4)[right] == A).all(), "what no part claims stays"
+    assert document.status(4, new) is S.ABSENT
+    stack.undo()
+    assert set(np.unique(document.labels(3))) == {0, A}
+    assert new not in document.objects
+    assert document.status(3, A) is S.PROPAGATED
+    stack.redo()
+    assert np.array_equal(document.labels(3), parts)

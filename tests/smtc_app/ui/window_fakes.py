@@ -168,6 +168,13 @@ def split_task(ctx, source, frame, mask, *, parts=2, **_settings):
     return [left, mask & ~left]
 
 
+def extend_split_task(ctx, source, frame, parts, masks, object_id, **_settings):
+    for index in sorted(masks):
+        ctx.partial((index, parts))
+        ctx.progress(index, FRAMES)
+    return len(masks)
+
+
 def preload_task(ctx, **_settings):
     return SUMMARY.model
 
@@ -258,6 +265,7 @@ def make_services(folder: Path, **changes):
         "find_new_objects_task": lambda ctx, source, frames, keyframes, **settings: [],
         "propagate_task": propagate_task,
         "split_task": split_task,
+        "extend_split_task": extend_split_task,
         "preload_task": preload_task,
         "clear_cache_task": lambda ctx, cache: 3 << 20,
         "make_views": Views,
