@@ -51,6 +51,8 @@ class ModelSummary:
     trained: bool
     has_slots: bool
     device: str
+    licence: str = ""
+    """Of the backbone's weights."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,8 @@ def _load(model: str | Path | None, device: str) -> SMTC:
 
 
 def _summary(model: SMTC, device: str) -> ModelSummary:
-    return ModelSummary(model.name, model.hash, model.trained, model.has_slots, device)
+    licence = model.backbone.licence
+    return ModelSummary(model.name, model.hash, model.trained, model.has_slots, device, licence)
 
 
 def _falls_back_to_cpu(run: Callable[[str], Any], device: str) -> tuple[Any, str, bool]:

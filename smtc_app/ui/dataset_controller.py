@@ -15,7 +15,7 @@ from typing import Any
 from PySide6.QtCore import QObject, Qt, Signal, Slot
 from PySide6.QtWidgets import QFileDialog
 
-from smtc_app.core.dataset import VideoRow, neighbour, upright_size
+from smtc_app.core.dataset import MediaInfo, VideoRow, neighbour, upright_size
 from smtc_app.jobs.opened import FoundDataset
 from smtc_app.jobs.runner import JobRunner
 from smtc_app.ui.main_window import MainWindow
@@ -218,6 +218,8 @@ class DatasetController(QObject):
         self._panel.set_current(self._current)
         self._update_actions()
         if self._current is not None:
+            row, source = self._panel.row(self._current), session.source
+            self._panel.update_row(row.with_(media=MediaInfo(len(source), True, tuple(source.size))))
             self._remember()
 
     def _name_of(self, session: Session) -> str | None:
@@ -305,7 +307,9 @@ class DatasetController(QObject):
         if row is None or self._found is None:
             return
         if probed.looked_inside:
-            media = probed.media or row.media
+            # What was counted when the video was open is better than what a header says.
+            counted = row.media is not None and row.media.exact
+            media = row.media if counted else probed.media or row.media
             row = row.with_(media=media, summary=probed.summary, problem=probed.problem)
             self._panel.update_row(row)
         elif probed.problem and not row.problem:

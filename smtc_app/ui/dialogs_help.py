@@ -262,8 +262,10 @@ class AboutDialog(QDialog):
             "Method: Qian et al., <i>Semantics Meets Temporal Correspondence: Self-supervised "
             "Object-centric Learning in Videos</i>, ICCV 2023. Propagation protocols: Jabri et al., "
             "CRW, 2020, and Caron et al., DINO, 2021.<br><br>"
-            "Built with Qt for Python (LGPL), PyTorch, timm, PyAV, OpenCV, scikit-image and NumPy. "
-            "<i>smtc-model list</i> shows every model with its licence."
+            "<b>Licences of models</b>&nbsp; smtc-compact and colour-texture, in the package: MIT · DINO and "
+            "DINOv2: Apache-2.0 · DINOv3: the DINOv3 licence · checkpoints of the method's authors: none "
+            "stated. <i>smtc-model list</i> shows every model with its licence.<br><br>"
+            "Built with Qt for Python (LGPL), PyTorch, timm, PyAV, OpenCV, scikit-image and NumPy."
         )
         text.setWordWrap(True)
         text.setTextFormat(Qt.TextFormat.RichText)

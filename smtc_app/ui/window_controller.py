@@ -330,7 +330,8 @@ class WindowController(QObject):
         )
         name = Path(model.name).stem if "/" in model.name else model.name
         kind = "" if model.trained else " (untrained)"
-        self.model_text = f"{name}{kind}, {model.hash[:12]}"
+        licence = f" · {model.licence}" if model.licence else ""
+        self.model_text = f"{name}{kind}{licence}<br>{model.hash[:12]}"
         self._window.device_label.set_text(
             f"{device} · {name}{kind}", f"Model {model.name}{kind} on {model.device}\n{model.hash[:12]}"
         )

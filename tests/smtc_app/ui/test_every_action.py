@@ -98,7 +98,7 @@ class Watch:
             parts.dataset._target,
             tuple(row.state for row in window.dataset_panel.model.rows),
             [w.isVisible() for w in (window.dataset_panel, window.hint, window.canvas, window.empty_state)],
-            tuple(picture(w) for w in (window.canvas, window.timeline, window.proposal_panel)),
+            picture(window.canvas),
         )
 
     def settled(self, qtbot):
@@ -107,7 +107,7 @@ class Watch:
 
         def still() -> bool:
             looks.append(self.look())
-            return len(looks) > 4 and all(look == looks[-1] for look in looks[-4:])
+            return len(looks) > 2 and all(look == looks[-1] for look in looks[-3:])
 
         qtbot.waitUntil(still)
         return looks[-1]

@@ -65,7 +65,7 @@ class Propagated(NamedTuple):
 
 
 SUMMARY = SimpleNamespace(
-    model=SimpleNamespace(name="fake", hash="0123456789abcdef", trained=False, device="cpu"),
+    model=SimpleNamespace(name="fake", hash="0123456789abcdef", trained=False, device="cpu", licence="MIT"),
     frames=0,
     message="",
 )
