@@ -31,6 +31,7 @@ from smtc_app.cli_arguments import (
 )
 from smtc_app.cli_context import CommandContext, Console, cancelled_by_interrupt
 from smtc_app.cli_projects import PROJECT_VERBS
+from smtc_app.cli_review import REVIEW_VERBS
 from smtc_app.core.errors import UserError
 from smtc_app.jobs.context import Cancelled
 
@@ -46,6 +47,7 @@ without a window:
   smtc-app export    PROJECT -o OUT --format FORMAT     a project as DAVIS, YouTube-VOS, COCO, video, ...
   smtc-app batch     ROOT -o OUT                        a whole dataset, queued by uncertainty
   smtc-app run       PROJECT -o OUT                     propagate a project anew, then export
+  smtc-app correct-next PROJECT                         which frames to correct, and why
 
 SOURCE is a video, a folder of images or a DAVIS sequence; `smtc-app VERB --help` tells more. The window also
 opens datasets: a folder of videos, a DAVIS or a YouTube-VOS root.
@@ -295,4 +297,5 @@ VERBS: dict[str, tuple[Callable[[str], argparse.ArgumentParser], Callable[..., t
     "propose": (_propose_parser, _propose),
     "propagate": (_propagate_parser, _propagate),
     **PROJECT_VERBS,
+    **REVIEW_VERBS,
 }

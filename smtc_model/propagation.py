@@ -85,6 +85,8 @@ class Propagator:
         self._size: tuple[int, int] | None = None
         self._motion: dict[int, Tensor] = {}
         self._first: tuple[Tensor, Tensor] | None = None
+        self.between: Callable[[], None] = lambda: None
+        """Called between the parts of a step; may raise, to end the run within it."""
         self._features = FrameFeatures(model, self.config, self.device)
         cells = max(1, self._backbone.stride // self._features.enlarge // 2)
         self._fusion = FrameFusion(self.config, self.device, cells=cells) if self.config.refine else None
@@ -141,7 +143,9 @@ class Propagator:
         if self._fusion is not None:
             self._fusion.look(frame)
             self._follow_motion(self._fusion.motion((h, w)))
+        self.between()
         soft = self._matched(features).permute(2, 0, 1)  # (L,h,w)
+        self.between()
         if self._fusion is not None:
             fine = self._fusion.fuse(soft, features)
             soft = F.interpolate(fine[None], (h, w), mode="area")[0]

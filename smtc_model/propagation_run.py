@@ -29,6 +29,10 @@ AHEAD = 2
 """Frames that reading and features, and again matching, may be ahead of what follows them."""
 
 
+class _CancelledError(Exception):
+    """The run was cancelled within a step."""
+
+
 class _Step(NamedTuple):
     """A frame after matching: what is known of it, and the keyframe it follows."""
 
@@ -147,6 +151,7 @@ class PropagationRun:
         Earlier keyframes are learnt first, without walking from one to the next. last: the keyframe where a
         backward walk begins. resumable: this is what is saved, and gone on with.
         """
+        propagator.between = self._end_if_cancelled
         sign = -1 if backward else 1
         keys = sorted(self._keyframes, key=lambda key: sign * key)
         begin = stop - 1 if backward else start
@@ -168,12 +173,19 @@ class PropagationRun:
                     propagator.add_keyframe(index, frame, self._keyframes[index], features=features)
                     source = index
                     continue
-                soft = propagator.step(index, frame, features=features)
+                try:
+                    soft = propagator.step(index, frame, features=features)
+                except _CancelledError:
+                    return
                 if start <= index < stop:
                     state = None
                     if record is not None and record.due():
                         state = RunState(index, source, backward, freeze(propagator))
                     yield _Step(index, source, soft, frame, features, state)
+
+    def _end_if_cancelled(self) -> None:
+        if self._cancelled():
+            raise _CancelledError
 
     def _described(self, order: Iterable[int]) -> Iterator[tuple[int, np.ndarray, Tensor]]:
         """(index, frame, features) of these frames; ends when cancelled."""

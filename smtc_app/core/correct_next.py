@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from smtc_app.core.document import Document, FrameStatus
+
 REACH = 12.0
 """Frames after which a correction helps a third as much."""
 DOUBTFUL = 0.6
@@ -20,7 +22,7 @@ DOUBTFUL = 0.6
 LOST = 0.3
 ASTRAY = 0.35
 """Consistency below which labels are said not to lead back to their keyframe."""
-_LEAST_SHARE = 0.05
+_LEAST_SHARE = 0.1
 _LEAST_GAIN = 0.25
 
 
@@ -46,6 +48,19 @@ class Suggestion:
     object_id: int
     gain: float
     reason: str
+
+
+def evidence_of(document: Document) -> list[ObjectEvidence]:
+    """What a document knows of its propagated labels, stale ones included; locked objects are left out."""
+    found = []
+    for info in document.objects.values():
+        if info.locked:
+            continue
+        status = document.status_array(info.id)
+        propagated = (status == FrameStatus.PROPAGATED) | (status == FrameStatus.STALE)
+        confidence = np.where(propagated, document.confidence_array(info.id), np.nan)
+        found.append(ObjectEvidence(info.id, info.name, confidence))
+    return found
 
 
 def suggest(

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import numpy as np
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
-from smtc_app.core.correct_next import ObjectEvidence, Suggestion, suggest
-from smtc_app.core.document import Change, FrameStatus
+from smtc_app.core.correct_next import ObjectEvidence, Suggestion, evidence_of, suggest
+from smtc_app.core.document import Change
 from smtc_app.jobs.context import TaskContext
 from smtc_app.jobs.runner import JobRunner
 from smtc_app.ui.correct_next_window import CorrectNextWindow
@@ -115,24 +114,12 @@ class CorrectNextController(QObject):
         self._runner.submit(
             "Looking for what to correct next",
             suggest_task,
-            self._evidence(),
+            evidence_of(document),
             document.keyframes,
             tuple(document.locked_frames),
             background=True,
             on_done=on_done,
         )
-
-    def _evidence(self) -> list[ObjectEvidence]:
-        document = self._session.document
-        found = []
-        for info in document.objects.values():
-            if info.locked:
-                continue
-            status = document.status_array(info.id)
-            propagated = (status == FrameStatus.PROPAGATED) | (status == FrameStatus.STALE)
-            confidence = np.where(propagated, document.confidence_array(info.id), np.nan)
-            found.append(ObjectEvidence(info.id, info.name, confidence))
-        return found
 
     def _on_ranked(self, queue: list[Suggestion]) -> None:
         self.queue = tuple(queue)

@@ -107,7 +107,7 @@ QTreeView, QListView, QTableView {{
 QListWidget {{ background: {c.field}; border: 1px solid {c.border}; border-radius: 6px; padding: 4px; }}
 QTreeView::item, QListView::item {{ border: none; }}
 QTreeView::item:hover {{ background: {c.hover}; }}
-QTreeView::item:selected {{ background: {c.selection}; color: {c.text}; }}
+QTreeView::item:selected, QListWidget::item:selected {{ background: {c.selection}; color: {c.text}; }}
 QHeaderView {{ background: {c.panel}; }}
 QHeaderView::section {{
     background: {c.panel}; color: {c.text_soft}; border: none; padding: 5px 6px;

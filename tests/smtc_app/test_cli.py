@@ -584,3 +584,22 @@ def test_help_and_errors_do_without_torch_and_qt():
         "sys.exit(bool({'torch', 'PySide6', 'timm'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", script], check=False, capture_output=True).returncode == 0
+
+
+def test_correct_next_lists_frames_with_reasons(clip, tmp_path, capsys):
+    with open_source(clip) as source:
+        document = Document(len(source), source.size)
+        stack = UndoStack(document)
+        stack.push(AddObject(name="square"))
+        labels = (truth(0) > 0).astype(np.uint16)
+        stack.push(SetLabels(0, labels, "paint"))
+        steps = [(i, labels, {1: 0.1 if i in (3, 4) else 0.95}, (0,)) for i in range(1, FRAMES)]
+        stack.push(ApplyPropagation(steps, objects={1}))
+        project = save_project(tmp_path / "doubtful.smtc", document, source).path
+        document.close()
+    assert main(["correct-next", str(project), "--json"]) == 0
+    (first, *_) = json.loads(capsys.readouterr().out)["correct_next"]
+    assert first["frame"] in (3, 4)
+    assert (first["object"], first["reason"]) == (1, "'square' is lost on 2 frames (3 to 4)")
+    assert main(["correct-next", str(project)]) == 0
+    assert "lost on 2 frames" in capsys.readouterr().out

@@ -1,0 +1,88 @@
+"""Long and large runs in small: no thread left behind, cancelled within a frame, many objects at once."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+
+import numpy as np
+import pytest
+from test_propagation import Clip
+
+from smtc_model.backbone import create_backbone
+from smtc_model.fusion import FrameFusion
+from smtc_model.propagation import propagate
+from smtc_model.propagation_config import PropagationConfig
+
+SMALL = dataclasses.replace(PropagationConfig(), short_side_px=None, target_features=64, recent_frames=3)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return create_backbone("colour-texture").eval()
+
+
+def workers() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("propagation")]
+
+
+def test_a_cancel_within_a_frame_ends_it_before_the_next_part(model, monkeypatch):
+    clip, cancelled, fused = Clip(30), threading.Event(), []
+    look, fuse = FrameFusion.look, FrameFusion.fuse
+
+    def looking(self, frame):
+        if len(fused) == 3:
+            cancelled.set()
+        look(self, frame)
+
+    def fusing(self, matched, features):
+        fused.append(1)
+        return fuse(self, matched, features)
+
+    monkeypatch.setattr(FrameFusion, "look", looking)
+    monkeypatch.setattr(FrameFusion, "fuse", fusing)
+    settings = {"config": SMALL, "device": "cpu", "cancelled": cancelled.is_set}
+    found = list(propagate(model, clip, {0: clip.labels(0)}, **settings))
+    assert len(fused) == 3
+    assert len(found) <= 3
+    assert not workers()
+
+
+@pytest.mark.parametrize("direction", ["forward", "both"])
+def test_closing_a_run_early_leaves_no_thread(model, direction):
+    clip = Clip(30)
+    keyframes = {0: clip.labels(0), 20: clip.labels(20)}
+    frames = propagate(model, clip, keyframes, direction=direction, config=SMALL, device="cpu")
+    next(frames)
+    assert workers()
+    frames.close()
+    assert not workers()
+
+
+class Broken(Clip):
+    """Cannot read one frame."""
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        if index == 7:
+            raise OSError("the disk reports an error")
+        return super().__getitem__(index)
+
+
+def test_a_frame_that_cannot_be_read_is_told_after_those_before_it(model):
+    clip = Broken(12)
+    frames = propagate(model, clip, {0: clip.labels(0)}, config=SMALL, device="cpu")
+    assert [next(frames).index for _ in range(6)] == [1, 2, 3, 4, 5, 6]
+    with pytest.raises(OSError, match="the disk reports an error"):
+        next(frames)
+    assert not workers()
+
+
+def test_fifty_objects_share_one_pass(model):
+    clip = Clip(4)
+    labels = np.zeros(clip.labels(0).shape, np.uint16)
+    for number in range(50):
+        y, x = divmod(number, 10)
+        labels[12 * y + 2 : 12 * y + 10, 9 * x + 2 : 9 * x + 9] = number + 1
+    found = list(propagate(model, clip, {0: labels}, config=SMALL, device="cpu"))
+    assert [frame.index for frame in found] == [1, 2, 3]
+    assert set(found[0].confidence) == set(range(1, 51))
