@@ -64,6 +64,10 @@ class SlotHead(nn.Module):
         self.config = config or ModelConfig()
         self.transport_proj = nn.Conv1d(self.config.correlation_grid**2, channels, kernel_size=1)
         self.slot_attention = SlotAttention(channels, self.config.num_semantics)
+        if not self.config.official_compat:
+            # Slots are added to, never replaced: means much smaller than the first update are the same slot
+            # after one iteration, and training spends its first part on telling them apart.
+            nn.init.normal_(self.slot_attention.slots_mu)
         self.mlp_slot = nn.Sequential(
             nn.Linear(channels, 2 * channels), nn.ReLU(), nn.Linear(2 * channels, channels)
         )
