@@ -28,7 +28,7 @@ from skimage.segmentation import watershed
 from .linking import TrackLinker
 from .object_motion import camera_compensated_flow
 from .objectness import Cues, measure, objectness
-from .region_slots import FrameSlots, encode, frame_slots
+from .region_slots import HEAD_SIDE_PX, FrameSlots, encode, frame_slots
 from .region_tree import RegionTree, best_antichain, build_tree
 from .regions import Regions, build_regions, work_image
 from .smtc import SMTC
@@ -58,7 +58,8 @@ class DiscoveryConfig:
     slots. min_area, max_area: shares of the frame; what is larger is background. max_border: largest
     share of the outline on the frame's border. min_score: least objectness; what is below is
     background, too. num_slots, iterations: of the slots (a trained head has its own number).
-    motion_offsets: other frames whose motion is looked at; () for none.
+    motion_offsets: other frames whose motion is looked at; () for none. head_with_motion: whether a trained
+    slot head is used where there is motion, too, and not only on stills.
     """
 
     max_objects: int = 10
@@ -67,10 +68,11 @@ class DiscoveryConfig:
     min_area: float = 0.0015
     max_area: float = 0.4
     max_border: float = 0.45
-    min_score: float = 0.04
+    min_score: float = 0.02
     num_slots: int = 16
     iterations: int = 5
     motion_offsets: tuple[int, ...] = (2, 4, -2, -4)
+    head_with_motion: bool = False
 
     def __post_init__(self) -> None:
         for name in ("max_objects", "num_slots", "iterations"):
@@ -309,19 +311,19 @@ class _Finder:
         self._frames = frames
         self._config = config
         self._device = resolve_device(device)
-        self._last: tuple[int, torch.Tensor] | None = None
+        self._kept: dict[int, torch.Tensor] = {}
 
     def __call__(self, index: int) -> FrameCandidates:
         if not 0 <= index < len(self._frames):
             raise ValueError(f"frame {index} is outside the video, which has {len(self._frames)} frames")
         frame = self._frames[index]
         image = work_image(frame)
-        slots = self._slots(index, frame)
         others = [index + offset for offset in self._config.motion_offsets]
         others = [other for other in others if 0 <= other < len(self._frames) and other != index]
         images = (work_image(self._frames[other]) for other in others)
         same_size = [other for other in images if other.shape == image.shape]
         motion = camera_compensated_flow(image, same_size) if same_size else []
+        slots = self._slots(index, frame, moving=bool(motion))
         regions = build_regions(image, slots.features, slots.shares, motion=motion)
         tree = build_tree(regions)
         limits = self._config.min_area, self._config.max_area
@@ -330,24 +332,36 @@ class _Finder:
         score = np.where(fits, objectness(cues), 0)
         return FrameCandidates(frame, regions, tree, cues, score, slots.trained)
 
-    def _slots(self, index: int, frame: np.ndarray) -> FrameSlots:
-        keys = encode(self._model, frame, device=self._device)
-        previous = None
-        if self._model.has_slots and index > 0:
-            if self._last is not None and self._last[0] == index - 1:
-                previous = self._last[1]
-            else:
-                previous = encode(self._model, self._frames[index - 1], device=self._device)
-        self._last = (index, keys)
+    def _slots(self, index: int, frame: np.ndarray, *, moving: bool) -> FrameSlots:
+        model, device = self._model, self._device
+        keys = encode(model, frame, device=device)
+        head_keys = previous = None
+        if model.has_slots and moving and not self._config.head_with_motion:
+            # Motion tells things apart by itself, and beside it slots of the features' own measure better.
+            model = SMTC(model.backbone, name=model.name)
+        if model.has_slots:
+            if index > 0:
+                previous = self._head_keys(index - 1)
+            head_keys = self._head_keys(index, frame)
         config = self._config
         return frame_slots(
-            self._model,
+            model,
             keys,
             previous,
+            head_keys=head_keys,
             num_slots=config.num_slots,
             iterations=config.iterations,
             seed=config.seed,
         )
+
+    def _head_keys(self, index: int, frame: np.ndarray | None = None) -> torch.Tensor:
+        """Keys for the slot head; those of the last two frames are remembered."""
+        if index not in self._kept:
+            frame = self._frames[index] if frame is None else frame
+            while len(self._kept) > 1:
+                del self._kept[next(iter(self._kept))]
+            self._kept[index] = encode(self._model, frame, device=self._device, side_px=HEAD_SIDE_PX)
+        return self._kept[index]
 
 
 def _proposals(

@@ -23,6 +23,9 @@ from .smtc import SMTC
 INPUT_SIDE_PX = 480
 """Shorter side of a frame as the backbone sees it."""
 
+HEAD_SIDE_PX = 288
+"""The same for a trained slot head, which was trained on small frames: things have the size they had then."""
+
 
 @dataclass(frozen=True)
 class FrameSlots:
@@ -31,7 +34,7 @@ class FrameSlots:
     features: np.ndarray
     """(h,w,C) float32, the backbone's keys"""
     shares: np.ndarray
-    """(h,w,K) float32, how much of a token belongs to each slot, sums to 1 over K"""
+    """(h',w',K) float32 on a grid of its own, how much of a token belongs to each slot, sums to 1 over K"""
     trained: bool
     """whether the slots come from a trained head"""
 
@@ -58,14 +61,17 @@ def frame_slots(
     num_slots: int,
     iterations: int,
     seed: int,
+    head_keys: torch.Tensor | None = None,
 ) -> FrameSlots:
     """Slots of a frame.
 
-    keys: (1,C,h,w) from `encode`. previous: the same of the frame before, None at the start.
+    keys: (1,C,h,w) from `encode`. head_keys: (1,C,h',w'), the same at another size, for the head; by default
+    `keys`. previous: what the head got for the frame before, None at the start.
     num_slots, iterations, seed: of the soft k-means; a head brings its own.
     """
     features = keys[0].permute(1, 2, 0).cpu().numpy()
     if model.has_slots:
+        keys = keys if head_keys is None else head_keys
         with torch.inference_mode():
             before = keys if previous is None else previous
             masks = model.group(keys[:, None], before=before, iterations=iterations).instance_masks[0, 0]

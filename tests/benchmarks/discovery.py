@@ -40,6 +40,16 @@ def ours(model: SMTC, sequence: DavisSequence, index: int) -> list[np.ndarray]:
     return _ours(model, sequence, index, DiscoveryConfig(max_objects=MOST))
 
 
+def ours_untrained(model: SMTC, sequence: DavisSequence, index: int) -> list[np.ndarray]:
+    """`smtc_model.discovery` on the frame alone, with the features' own slots in place of a trained head."""
+    return _ours(SMTC(model.backbone), sequence, index, DiscoveryConfig(max_objects=MOST, motion_offsets=()))
+
+
+def ours_head(model: SMTC, sequence: DavisSequence, index: int) -> list[np.ndarray]:
+    """`smtc_model.discovery` with neighbouring frames, and the trained head beside motion."""
+    return _ours(model, sequence, index, DiscoveryConfig(max_objects=MOST, head_with_motion=True))
+
+
 def ours_still(model: SMTC, sequence: DavisSequence, index: int) -> list[np.ndarray]:
     """`smtc_model.discovery` on the frame alone."""
     return _ours(model, sequence, index, DiscoveryConfig(max_objects=MOST, motion_offsets=()))
@@ -99,6 +109,8 @@ def _largest(labels: np.ndarray, frame: np.ndarray) -> list[np.ndarray]:
 METHODS: dict[str, Method] = {
     "ours": ours,
     "ours, still": ours_still,
+    "ours, still, untrained slots": ours_untrained,
+    "ours, trained slots beside motion": ours_head,
     "SLIC superpixels": superpixels,
     "feature k-means": feature_clusters,
     "flow k-means": flow_clusters,

@@ -2,6 +2,7 @@
 
     python tests/benchmarks/train_bundle.py RUN/model.safetensors assets/weights/smtc-compact.safetensors
 
+If the destination exists and the source is a slot head on its backbone, the provenance of both is kept.
 Stores half precision, marks the file as the default of `load_model`, and checks that what comes back gives
 the same features to within half precision.
 """
@@ -15,7 +16,7 @@ import torch
 
 from smtc_model.backbone import create_backbone
 from smtc_model.checkpoint import read_metadata
-from smtc_model.smtc import SMTC
+from smtc_model.smtc import SMTC, backbone_hash
 from smtc_model.weights import load_model, save_model
 
 
@@ -25,6 +26,14 @@ def with_colour(model: SMTC, share: float) -> SMTC:
     backbone.load_state_dict(model.backbone.state_dict())
     backbone.trained = model.trained
     return SMTC(backbone, name=model.name, trained=model.trained).eval()
+
+
+def on_backbone_of(model: SMTC, destination: Path, provenance: dict) -> dict:
+    """Provenance of the destination's backbone and of the slots, if `model` has the same backbone."""
+    if backbone_hash(load_model(destination, device="cpu").backbone) != backbone_hash(model.backbone):
+        return provenance
+    before = (read_metadata(destination) or {}).get("provenance", {})
+    return {"backbone": before.get("backbone", before), "slots": provenance}
 
 
 def main() -> None:
@@ -39,6 +48,8 @@ def main() -> None:
     if args.colour_share is not None:
         model = with_colour(model, args.colour_share)
     provenance = (read_metadata(args.source) or {}).get("provenance", {})
+    if model.has_slots and args.destination.is_file():
+        provenance = on_backbone_of(model, args.destination, provenance)
     save_model(
         model,
         args.destination,

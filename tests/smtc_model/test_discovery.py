@@ -173,6 +173,23 @@ def test_works_with_a_slot_head(video):
     assert propose(model, video, [0, 1], config=STILL, device="cpu")[1]
 
 
+def test_a_trained_head_is_for_stills_unless_asked_for(video):
+    """Everything on the second frame of a video; only `trained` and the slots' number tell who made them."""
+    torch.manual_seed(0)
+    config = ModelConfig(num_semantics=4, num_instances=2)
+    model = SMTC.with_new_head(create_backbone("colour-texture"), config).eval()
+    model.trained = True
+
+    def made(**settings):
+        cache = SlotCache(model, video, config=DiscoveryConfig(**settings), device="cpu")
+        found = cache.candidates(1)
+        return found.trained, found.regions.slots.shape[1]
+
+    assert made(motion_offsets=()) == (True, 8)
+    assert made(motion_offsets=(1,), num_slots=5) == (False, 5)
+    assert made(motion_offsets=(1,), head_with_motion=True) == (True, 8)
+
+
 def test_split_separates_two_things_in_one_mask(model):
     frame, labels = draw_frame(0)
     parts = split_mask(model, frame, labels > 0, parts=2, device="cpu")
