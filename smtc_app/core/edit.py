@@ -113,7 +113,8 @@ class Edit:
         edited = [object_id for object_id in edited if object_id in document._objects]
 
         self.set_mask(frame, document.store.pack(labels), objects=tuple(sorted({*gained, *lost, *edited})))
-        present = set(gained) | {object_id for object_id in {*lost, *edited} if (labels == object_id).any()}
+        present = set(gained)
+        present |= {object_id for object_id in {*lost, *edited} - present if (labels == object_id).any()}
         rows: dict[int, Row] = {}
         for object_id in edited:
             old = FrameStatus(int(document._tracks[object_id].status[frame]))
