@@ -99,12 +99,15 @@ class FrameFusion:
             scores = self._appearance.predict(embedded, self._appearance.grid(features))
             opinions.append(("appearance", config.target_weight, self._upsampled(scores)))
         self.opinions = {name: opinion for name, _, opinion in opinions}
-        logits = sum(weight * (opinion + _FLOOR).log() for _, weight, opinion in opinions)
+        floors = {"appearance": config.target_floor}
+        logits = sum(
+            weight * (opinion + floors.get(name, _FLOOR)).log() for name, weight, opinion in opinions
+        )
         if config.distance_weight > 0:
             remote = [_remoteness(m, 4.0 * self._cells) for m in self.opinions["motion"][1:].cpu().numpy()]
             remote = torch.from_numpy(np.stack(remote)).to(self._device)
             logits[1:] -= (remote * (config.distance_weight / self._cells)).clamp_max_(8.0)
-        soft = _settle(self._follow_edges(_settle(torch.softmax(logits, 0))))
+        soft = settle(self._follow_edges(settle(torch.softmax(logits, 0))))
         if self._appearance is not None:
             self._appearance.learn(embedded, soft, self._appearance.grid(features), keyframe=False)
         self._soft, self._previous = soft, self._current
@@ -129,7 +132,7 @@ class FrameFusion:
         return smoothed / smoothed.sum(0, keepdim=True).clamp_min(1e-6)
 
 
-def _settle(soft: Tensor) -> Tensor:
+def settle(soft: Tensor) -> Tensor:
     """(L,hf,wf): drop what is hardly there, so that it does not spread from frame to frame."""
     limit = (soft.amax(0, keepdim=True) / 2).clamp_max(_SETTLED)
     kept = torch.where(soft < limit, 0.0, soft)

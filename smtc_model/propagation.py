@@ -25,8 +25,8 @@ from .confidence import joined, object_confidence
 from .errors import ModelError
 from .feature_cache import FeatureStore
 from .frame_features import FrameFeatures
-from .fusion import FrameFusion
-from .matching import match, vote
+from .fusion import FrameFusion, settle
+from .matching import Window, match, vote
 from .memory import LabelMemory
 from .motion import compose
 from .propagation_config import PropagationConfig
@@ -118,6 +118,8 @@ class Propagator:
         features = self._features(index, frame) if features is None else features
         grid = self._keyframe_labels(labels, tuple(features.shape[:2]))
         slot = self._memory.add_keyframe(index, features, grid, now=index)
+        if new and self._first is not None:
+            self._find_earlier(slot, channels=range(len(self._ids) - len(new), len(self._ids)))
         self._motion[slot] = features.new_zeros((2, *features.shape[:2]))
         if self._first is None:
             self._first = (features, grid)
@@ -148,7 +150,7 @@ class Propagator:
         self.between()
         if self._fusion is not None:
             fine = self._fusion.fuse(soft, features)
-            soft = F.interpolate(fine[None], (h, w), mode="area")[0]
+            soft = self._to_remember(soft, F.interpolate(fine[None], (h, w), mode="area")[0])
         slot = self._memory.add_recent(index, features, soft.permute(1, 2, 0))
         if self._fusion is not None:
             self._motion[slot] = features.new_zeros((2, h, w))
@@ -165,6 +167,16 @@ class Propagator:
             return refine_labels(maps, soft.ids, frame)
         return upsample_labels(maps, soft.ids, frame.shape[:2])
 
+    def _to_remember(self, vote: Tensor, fused: Tensor) -> Tensor:
+        """Of a vote and what fusion made of it, both (L,h,w): what later frames shall match.
+
+        Where both name the same winner the vote is kept as it is: going through the fine grid and back blurs,
+        and over many frames blurring eats what is thin.
+        """
+        if not self.config.remember_vote:
+            return fused
+        return settle(torch.where(vote.argmax(0) == fused.argmax(0), vote, fused))
+
     def _keyframe_labels(self, labels: np.ndarray, size: tuple[int, int]) -> Tensor:
         """(h,w,L) on the token grid."""
         config = self.config
@@ -174,6 +186,27 @@ class Propagator:
             align = {"align_corners": False} if config.label_grid == "bilinear" else {}
             maps.append(F.interpolate(mask, size, mode=_GRID_MODES[config.label_grid], **align)[0, 0])
         return torch.stack(maps, -1)
+
+    def _find_earlier(self, slot: int, *, channels: range) -> None:
+        """Objects that a keyframe shows first may lie in older keyframes as background that nobody had named.
+
+        Background there that looks like one of them takes its label, or it would vote against it.
+        """
+        memory = self._memory.view()
+        shown = memory.labels[slot].flatten(0, 1)
+        for older, is_keyframe in zip(memory.slots, memory.is_keyframe, strict=True):
+            if not is_keyframe or older == slot:
+                continue
+            features, labels = memory.features[older], memory.labels[older]
+            matches = match(
+                features, memory.features, windows=[Window(None)], slots=[slot], k=self.config.top_k
+            )
+            local = matches._replace(indices=matches.indices - slot * len(shown))
+            found = vote(local, shown, temperature=self.config.temperature).view(labels.shape)
+            claimed = found[..., channels.start :]
+            claimed = torch.where(claimed > 0.5, claimed, 0.0) * labels[..., :1]
+            labels[..., channels.start :] += claimed
+            labels[..., 0] -= claimed.sum(-1)
 
     def _follow_motion(self, newest: Tensor) -> None:
         slots = [s for s in self._memory.frames if s in self._motion]

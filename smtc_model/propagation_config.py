@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from .matching import Window
 
-_NEAR, _FAR = Window(8, "disk"), Window(12, "disk")
+_NEAR, _FAR = Window(8), Window(12)
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,8 @@ class PropagationConfig:
             input's resolution, and follow the image's edges. Off: the published output.
         minmax: rescale each channel to 0..1 before the argmax (DINO).
         match_weight, warp_weight, target_weight: exponents of the three in their product.
+        target_floor: smallest probability that the target model may give: it does not know where things are,
+            so a sure vote has to outweigh it.
         target_gain: how much steeper than its regression the target model's probabilities are.
         target_scale: cells of the target model along each side of a token.
         target_texture, target_colour: weights of colour-texture features and of plain colour.
@@ -37,29 +39,31 @@ class PropagationConfig:
         target_rate: weight of a propagated frame against a keyframe; target_decay: share of the propagated
             past that is kept per frame.
         distance_weight: fall of a label's logarithm per token of distance from where it is expected.
+        remember_vote: the memory keeps the plain vote where fusion names the same winner.
         guide_radius: in cells of the fine grid; guide_epsilon: of the guided filter, for Lab / 100.
     """
 
-    short_side_px: int | None = 320
+    short_side_px: int | None = 480
     size_multiple_px: int | None = None
     features: str = "keys"
     feature_stride: int | None = None
     recent_frames: int = 4
     max_keyframes: int = 8
     pad_with_first: bool = False
-    label_grid: str = "area"
+    label_grid: str = "nearest"
     window: Window = _NEAR
     keyframe_window: Window = _FAR
-    top_k: int = 10
-    temperature: float = 0.03
+    top_k: int = 5
+    temperature: float = 0.07
     follow_motion: bool = True
     refine: bool = True
     minmax: bool = False
-    match_weight: float = 0.25
+    match_weight: float = 2.0
     warp_weight: float = 0.25
-    target_weight: float = 4.0
+    target_weight: float = 2.0
+    target_floor: float = 0.02
     target_gain: float = 1.5
-    target_scale: int = 2
+    target_scale: int = 1
     target_texture: float = 1.5
     target_colour: float = 0.5
     target_features: int = 768
@@ -68,8 +72,9 @@ class PropagationConfig:
     target_rate: float = 0.1
     target_decay: float = 0.95
     distance_weight: float = 0.5
-    guide_radius: int = 4
-    guide_epsilon: float = 1e-3
+    remember_vote: bool = True
+    guide_radius: int = 1
+    guide_epsilon: float = 1e-4
 
     def __post_init__(self) -> None:
         for name, allowed in (

@@ -173,6 +173,34 @@ def test_object_that_enters_at_a_later_keyframe(model):
     assert all(jaccard(clip.labels(i) == 1, found[i].labels == 1) > 0.8 for i in found)
 
 
+class Pole:
+    """A pole three pixels wide before a textured ground; nothing moves but the noise of the camera."""
+
+    def __init__(self, count: int, *, width: int = 6, offset: int = 0):
+        self._ground = np.random.default_rng(5).integers(90, 120, (HEIGHT, WIDTH, 3))
+        self.mask = np.zeros((HEIGHT, WIDTH), np.uint16)
+        self.mask[8 : HEIGHT - 8, WIDTH // 2 + offset : WIDTH // 2 + offset + width] = 1
+        self._count = count
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        noise = np.random.default_rng(index).normal(0, 6, (HEIGHT, WIDTH, 3))
+        clean = np.where(self.mask[..., None] == 1, (220, 60, 50), self._ground)
+        return np.clip(clean + noise, 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize(("remember_vote", "survives"), [(True, True), (False, False)])
+def test_thin_objects_survive_many_frames_because_votes_are_remembered_unblurred(
+    model, remember_vote, survives
+):
+    clip = Pole(20)
+    config = dataclasses.replace(SMALL, remember_vote=remember_vote)
+    last = collect(propagate(model, clip, {0: clip.mask}, config=config, device="cpu"))[19]
+    assert (jaccard(clip.mask == 1, last.labels == 1) > 0.5) is survives
+
+
 def test_span_and_objects_limit_what_is_given(model):
     clip = Clip(8, squares=2)
     found = collect(
