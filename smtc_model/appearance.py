@@ -9,6 +9,8 @@ Letters: h x w tokens, m cells of the target model's grid, C feature channels, L
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import cv2
 import numpy as np
 import torch
@@ -30,6 +32,17 @@ _BACKGROUND_SAMPLES = 3000
 """Of the cells that are surely background about this many, evenly spread, are learnt."""
 
 
+class Described(NamedTuple):
+    """What a frame shows in some cells of the target model's grid."""
+
+    embedded: Tensor
+    """(n,D) embedded descriptors of the n cells looked at."""
+    where: Tensor | None
+    """(m,) bool, which of the grid's cells these are; None: all."""
+    size: tuple[int, int]
+    """Rows and columns of the grid, m = rows * columns."""
+
+
 class Appearance:
     """Learns label probabilities of cells as a function of what they show.
 
@@ -45,21 +58,24 @@ class Appearance:
         self._model: TargetModel | None = None
         self._labels = 0
 
-    def grid(self, features: Tensor) -> tuple[int, int]:
-        """Size of the target model's grid for features (h,w,C)."""
-        scale = self._config.target_scale
-        return features.shape[0] * scale, features.shape[1] * scale
+    def describe(self, frame: np.ndarray, features: Tensor, *, near: Tensor | None = None) -> Described:
+        """frame uint8 (H,W,3) RGB, its features (h,w,C) of unit length; near: (h,w) bool, the tokens to look at.
 
-    def describe(self, frame: np.ndarray, features: Tensor) -> Tensor:
-        """frame uint8 (H,W,3) RGB and its features (h,w,C), unit length -> (m,D), embedded descriptors."""
-        size = self.grid(features)
+        Without `near` all of them.
+        """
+        scale = self._config.target_scale
+        size = (features.shape[0] * scale, features.shape[1] * scale)
+        where = None
+        if near is not None:
+            where = near.repeat_interleave(scale, 0).repeat_interleave(scale, 1).flatten()
         maps = F.interpolate(features.permute(2, 0, 1)[None], size, mode="bilinear", align_corners=False)
         side = _TEXTURE_CELL_PX
         pixels = cv2.resize(frame, (size[1] * side, size[0] * side), interpolation=cv2.INTER_AREA)
         image = torch.from_numpy(pixels).to(self._device).permute(2, 0, 1)[None].float() / 255
         texture = self._texture(image).tokens * self._config.target_texture
         colour = F.avg_pool2d(image, side) * self._config.target_colour
-        descriptors = torch.cat([maps, texture, colour], 1)[0].flatten(1).T
+        parts = (part[0].flatten(1).T for part in (maps, texture, colour))
+        descriptors = torch.cat([part if where is None else part[where] for part in parts], 1)
         if self._model is None:
             config = self._config
             self._model = TargetModel(
@@ -70,28 +86,36 @@ class Appearance:
                 decay=config.target_decay,
                 device=self._device,
             )
-        return self._model.embed(descriptors)
+        return Described(self._model.embed(descriptors), where, size)
 
-    def predict(self, embedded: Tensor, size: tuple[int, int]) -> Tensor:
-        """(m,D) of a grid of `size` -> (L,*size) in [0,1]: each label against its strongest rival."""
+    def predict(self, seen: Described) -> Tensor:
+        """(L,*size) in [0,1]: each label against its strongest rival; cells not looked at are background."""
         assert self._model is not None
-        scores = self._model.predict(embedded).T.reshape(-1, *size)
+        scores = self._model.predict(seen.embedded).T
         if len(scores) == 1:
-            return torch.ones_like(scores)
+            return scores.new_ones((1, *seen.size))
         best = scores.topk(2, 0).values
         rival = torch.where(scores == best[:1], best[1:], best[:1])
-        return (0.5 + self._config.target_gain / 2 * (scores - rival)).clamp_(0, 1)
+        found = (0.5 + self._config.target_gain / 2 * (scores - rival)).clamp_(0, 1)
+        if seen.where is not None:
+            everywhere = found.new_zeros((len(found), len(seen.where)))
+            everywhere[0] = 1
+            everywhere[:, seen.where] = found
+            found = everywhere
+        return found.reshape(-1, *seen.size)
 
-    def learn(self, embedded: Tensor, soft: Tensor, size: tuple[int, int], *, keyframe: bool) -> None:
-        """Learn a frame: embedded (m,D), its labels (L,hf,wf) on any grid, the descriptors' grid `size`."""
+    def learn(self, seen: Described, soft: Tensor, *, keyframe: bool) -> None:
+        """Learn a frame from what was seen of it and its labels (L,hf,wf) on any grid."""
         assert self._model is not None
         if keyframe:
             if self._labels:
                 self._model.fade(_FADE if len(soft) == self._labels else _FADE_NEW_OBJECT)
             self._labels = len(soft)
-        labels = F.interpolate(soft[None], size, mode="area")[0].flatten(1).T  # (m,L)
+        labels = F.interpolate(soft[None], seen.size, mode="area")[0].flatten(1).T  # (m,L)
+        if seen.where is not None:
+            labels = labels[seen.where]
         chosen = _chosen(labels)
-        embedded, labels = embedded[chosen], labels[chosen]
+        embedded, labels = seen.embedded[chosen], labels[chosen]
         # Every label weighs the same however small it is.
         sure = (labels.amax(1) * 2 - 1).clamp_min(0)
         weights = (labels / labels.sum(0).clamp_min(1)).sum(1) * sure

@@ -29,6 +29,10 @@ _SETTLED = 0.03
 """Smaller probabilities of an object become exactly 0: plain background stays plain and is skipped."""
 
 
+_REACH = 8
+"""Tokens around an object within which its appearance is looked for."""
+
+
 @dataclass(frozen=True)
 class _View:
     """A frame and what is needed of it at the fine grid."""
@@ -69,8 +73,7 @@ class FrameFusion:
         maps = [cv2.resize((labels == i).astype(np.float32), size, interpolation=cv2.INTER_AREA) for i in ids]
         self._soft = torch.from_numpy(np.stack(maps)).to(self._device)
         if self._appearance is not None:
-            embedded = self._appearance.describe(frame, features)
-            self._appearance.learn(embedded, self._soft, self._appearance.grid(features), keyframe=True)
+            self._appearance.learn(self._appearance.describe(frame, features), self._soft, keyframe=True)
 
     def look(self, frame: np.ndarray) -> None:
         """See the next frame and find out how it moved."""
@@ -93,23 +96,23 @@ class FrameFusion:
             ("match", config.match_weight, self._upsampled(matched)),
             ("motion", config.warp_weight, warp(self._soft[None], self._flow[None])[0]),
         ]
-        embedded = None
+        seen = None
         if self._appearance is not None:
-            embedded = self._appearance.describe(self._current.frame, features)
-            scores = self._appearance.predict(embedded, self._appearance.grid(features))
+            near = _within_reach([opinion for _, _, opinion in opinions], features.shape[:2])
+            seen = self._appearance.describe(self._current.frame, features, near=near)
+            scores = self._appearance.predict(seen)
             opinions.append(("appearance", config.target_weight, self._upsampled(scores)))
         self.opinions = {name: opinion for name, _, opinion in opinions}
         floors = {"appearance": config.target_floor}
-        logits = sum(
-            weight * (opinion + floors.get(name, _FLOOR)).log() for name, weight, opinion in opinions
-        )
+        logits = sum(weight * (map_ + floors.get(name, _FLOOR)).log() for name, weight, map_ in opinions)
         if config.distance_weight > 0:
             remote = [_remoteness(m, 4.0 * self._cells) for m in self.opinions["motion"][1:].cpu().numpy()]
             remote = torch.from_numpy(np.stack(remote)).to(self._device)
             logits[1:] -= (remote * (config.distance_weight / self._cells)).clamp_max_(8.0)
         soft = settle(self._follow_edges(settle(torch.softmax(logits, 0))))
         if self._appearance is not None:
-            self._appearance.learn(embedded, soft, self._appearance.grid(features), keyframe=False)
+            assert seen is not None
+            self._appearance.learn(seen, soft, keyframe=False)
         self._soft, self._previous = soft, self._current
         return soft
 
@@ -137,6 +140,18 @@ def settle(soft: Tensor) -> Tensor:
     limit = (soft.amax(0, keepdim=True) / 2).clamp_max(_SETTLED)
     kept = torch.where(soft < limit, 0.0, soft)
     return kept / kept.sum(0, keepdim=True)
+
+
+def _within_reach(opinions: list[Tensor], size: tuple[int, int]) -> Tensor | None:
+    """(h,w) bool: tokens near which any of the opinions (L,hf,wf) sees an object.
+
+    None, which is everywhere, as long as one of the objects is seen nowhere: it may turn up anywhere.
+    """
+    seen = torch.stack(opinions).amax(0)[1:] > _SETTLED
+    if not seen.flatten(1).any(1).all():
+        return None
+    coarse = F.adaptive_max_pool2d(seen.any(0)[None, None].float(), size)
+    return F.max_pool2d(coarse, 2 * _REACH + 1, stride=1, padding=_REACH)[0, 0] > 0
 
 
 def _remoteness(prior: np.ndarray, near: float) -> np.ndarray:

@@ -14,6 +14,7 @@ from torch import nn
 from smtc_model.backbone import Features, create_backbone
 from smtc_model.confidence import NOWHERE, joined, object_confidence
 from smtc_model.errors import ModelError
+from smtc_model.fusion import _within_reach
 from smtc_model.matching import Window
 from smtc_model.memory import LabelMemory
 from smtc_model.metrics import jaccard
@@ -174,12 +175,12 @@ def test_object_that_enters_at_a_later_keyframe(model):
 
 
 class Pole:
-    """A pole three pixels wide before a textured ground; nothing moves but the noise of the camera."""
+    """A thin pole before a textured ground; nothing moves but the noise of the camera."""
 
-    def __init__(self, count: int, *, width: int = 6, offset: int = 0):
+    def __init__(self, count: int, *, width: int = 4):
         self._ground = np.random.default_rng(5).integers(90, 120, (HEIGHT, WIDTH, 3))
         self.mask = np.zeros((HEIGHT, WIDTH), np.uint16)
-        self.mask[8 : HEIGHT - 8, WIDTH // 2 + offset : WIDTH // 2 + offset + width] = 1
+        self.mask[8 : HEIGHT - 8, WIDTH // 2 : WIDTH // 2 + width] = 1
         self._count = count
 
     def __len__(self) -> int:
@@ -191,14 +192,23 @@ class Pole:
         return np.clip(clean + noise, 0, 255).astype(np.uint8)
 
 
-@pytest.mark.parametrize(("remember_vote", "survives"), [(True, True), (False, False)])
-def test_thin_objects_survive_many_frames_because_votes_are_remembered_unblurred(
-    model, remember_vote, survives
-):
+@pytest.mark.parametrize(("remember_vote", "whole"), [(True, True), (False, False)])
+def test_thin_objects_survive_many_frames_because_votes_are_remembered_unblurred(model, remember_vote, whole):
     clip = Pole(20)
-    config = dataclasses.replace(SMALL, remember_vote=remember_vote)
+    config = dataclasses.replace(SMALL, remember_vote=remember_vote, label_grid="area")
     last = collect(propagate(model, clip, {0: clip.mask}, config=config, device="cpu"))[19]
-    assert (jaccard(clip.mask == 1, last.labels == 1) > 0.5) is survives
+    assert (jaccard(clip.mask == 1, last.labels == 1) > 0.9) is whole
+
+
+def test_target_model_looks_near_objects_and_everywhere_for_one_that_is_lost():
+    seen = torch.zeros((3, 40, 60))
+    seen[0], seen[1, 4, 4] = 1, 1
+    assert _within_reach([seen], (20, 30)) is None  # object 2 may be anywhere
+    seen[2, 4, 5] = 1
+    near = _within_reach([seen], (20, 30))
+    assert near[2, 2]
+    assert near[10, 10]
+    assert not near[11, 11]
 
 
 def test_span_and_objects_limit_what_is_given(model):
