@@ -59,9 +59,9 @@ class Appearance:
         self._labels = 0
 
     def describe(self, frame: np.ndarray, features: Tensor, *, near: Tensor | None = None) -> Described:
-        """frame uint8 (H,W,3) RGB, its features (h,w,C) of unit length; near: (h,w) bool, the tokens to look at.
+        """frame uint8 (H,W,3) RGB, its features (h,w,C) of unit length.
 
-        Without `near` all of them.
+        near: (h,w) bool, the tokens to look at; None: all of them.
         """
         scale = self._config.target_scale
         size = (features.shape[0] * scale, features.shape[1] * scale)
