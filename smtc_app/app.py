@@ -55,7 +55,7 @@ from smtc_app.ui.window_controller import WindowController
 
 logger = logging.getLogger(__name__)
 
-PRESET_NAMES = ("default", "dino", "crw", "crw-stride8")
+PRESET_NAMES = ("default", "fast", "best", "dino", "crw", "crw-stride8")
 PRELOAD_DELAY_MS = 400
 """The window is drawn and answers before torch is imported behind it."""
 

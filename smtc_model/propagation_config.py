@@ -50,7 +50,7 @@ class PropagationConfig:
     recent_frames: int = 4
     max_keyframes: int = 8
     pad_with_first: bool = False
-    label_grid: str = "nearest"
+    label_grid: str = "area"
     window: Window = _NEAR
     keyframe_window: Window = _FAR
     top_k: int = 5
@@ -123,6 +123,8 @@ CRW = PropagationConfig(
 
 PRESETS: dict[str, PropagationConfig] = {
     "default": PropagationConfig(),
+    "fast": replace(PropagationConfig(), short_side_px=320, target_features=384),
+    "best": replace(PropagationConfig(), recent_frames=7, window=Window(10), target_features=1536),
     "dino": DINO,
     "crw": CRW,
     "crw-stride8": replace(CRW, feature_stride=8, window=Window(35, "disk"), top_k=28),
