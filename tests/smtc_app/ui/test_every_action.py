@@ -47,6 +47,7 @@ def asked(monkeypatch):
         (QInputDialog, "getItem", ("", False)),
         (QInputDialog, "getText", ("", False)),
         (QFileDialog, "getOpenFileName", ("", "")),
+        (QFileDialog, "getExistingDirectory", ""),
     ):
 
         def ask(*_args, name=name, answer=answer, **_kwargs):
@@ -183,6 +184,8 @@ def situate(qtbot, parts, action_id):
     elif action_id.startswith("onion_") and action_id != "onion_skin":
         if not actions["onion_skin"].isChecked():
             actions["onion_skin"].trigger()
+    elif action_id == "move_up":
+        parts.session.select((3,))
     elif action_id == "fit":
         actions["zoom_in"].trigger()
     elif action_id == "theme_system":

@@ -25,7 +25,8 @@ def host(qtbot):
 
 
 def job(**changes):
-    made = Job(1, "Propagating forward", False, JobState.RUNNING, 10, 40, "frame 10", time.monotonic() - 2)
+    made = Job(1, "Propagating forward", False, state=JobState.RUNNING, done=10, total=40)
+    made.message, made.started_s = "frame 10", time.monotonic() - 2
     for name, value in changes.items():
         setattr(made, name, value)
     return made
