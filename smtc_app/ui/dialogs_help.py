@@ -17,7 +17,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from smtc_app.ui.actions import ACTIONS, MENUS, SPECS, ActionTable
+from smtc_app.ui.action_specs import ACTIONS, MENUS, SPECS
+from smtc_app.ui.actions import ActionTable
 from smtc_app.ui.theme import SPACING_PX, Theme
 
 COLUMNS = 3

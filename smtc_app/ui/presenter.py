@@ -14,7 +14,7 @@ from PySide6.QtCore import QObject, QTimer, Slot
 
 from smtc_app.core.document import Change, FrameStatus
 from smtc_app.core.palette import lookup_table
-from smtc_app.ui.actions import ACTIONS
+from smtc_app.ui.action_specs import ACTIONS
 from smtc_app.ui.frame_controller import FrameController
 from smtc_app.ui.main_window import MainWindow
 from smtc_app.ui.object_panel import ObjectRow

@@ -10,7 +10,8 @@ from PySide6.QtGui import QKeySequence
 from PySide6.QtWidgets import QMainWindow
 
 from smtc_app.assets import assets_folder
-from smtc_app.ui.actions import ACTIONS, MENUS, SPECS, ActionTable, conflicts
+from smtc_app.ui.action_specs import ACTIONS, MENUS, SPECS
+from smtc_app.ui.actions import ActionTable, conflicts
 
 EXPECTED_KEYS = {
     "previous_frame": ("Left", "A"),

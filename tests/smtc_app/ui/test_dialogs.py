@@ -10,7 +10,8 @@ from PySide6.QtWidgets import QLabel, QMainWindow, QPushButton
 
 from smtc_app.core.export import FORMATS
 from smtc_app.core.settings import Settings
-from smtc_app.ui.actions import ACTIONS, ActionTable
+from smtc_app.ui.action_specs import ACTIONS
+from smtc_app.ui.actions import ActionTable
 from smtc_app.ui.dialogs_export import ExportDialog
 from smtc_app.ui.dialogs_help import AboutDialog, ShortcutsDialog
 from smtc_app.ui.dialogs_settings import SettingsDialog

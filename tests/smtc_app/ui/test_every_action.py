@@ -21,7 +21,7 @@ from window_fakes import square
 
 from smtc_app.core.commands import SetKeyframe, SetLabels
 from smtc_app.core.object_commands import AddObject
-from smtc_app.ui.actions import ACTIONS
+from smtc_app.ui.action_specs import ACTIONS
 from smtc_app.ui.dialogs_help import ShortcutsDialog, key_texts
 from smtc_app.ui.theme import Theme
 
