@@ -9,6 +9,7 @@ Letters: h x w tokens, m cells of the target model's grid, C feature channels, L
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import cv2
@@ -22,14 +23,17 @@ from .propagation_config import PropagationConfig
 from .target_model import TargetModel
 
 _TEXTURE_CELL_PX = 4
+_MARGIN = 4
+"""Tokens beyond the cells looked at that their descriptors may depend on: texture sees 3 cells around."""
+
 _FADE, _FADE_NEW_OBJECT = 0.7, 0.2
 """What is left of the earlier lessons when a keyframe comes; one with a new object contradicts them, since
 they took it for background."""
 
 _KEYFRAME_WEIGHT = 1000.0
 _PLAIN_BACKGROUND = 0.99
-_BACKGROUND_SAMPLES = 3000
-"""Of the cells that are surely background about this many, evenly spread, are learnt."""
+_OBJECT_SAMPLES, _BACKGROUND_SAMPLES = 2000, 1000
+"""At most so many cells with objects, and so many that are surely background, are learnt of a frame."""
 
 
 class Described(NamedTuple):
@@ -58,24 +62,32 @@ class Appearance:
         self._model: TargetModel | None = None
         self._labels = 0
 
-    def describe(self, frame: np.ndarray, features: Tensor, *, near: Tensor | None = None) -> Described:
+    def describe(
+        self, frame: np.ndarray, features: Tensor, *, look: tuple[Tensor, Tensor] | None = None
+    ) -> Described:
         """frame uint8 (H,W,3) RGB, its features (h,w,C) of unit length.
 
-        near: (h,w) bool, the tokens to look at; None: all of them.
+        look: bool maps on any grids: where objects may be, which is looked at closely, and around them, of
+        which some cells are looked at, for learning background. None: everywhere.
         """
         scale = self._config.target_scale
         size = (features.shape[0] * scale, features.shape[1] * scale)
-        where = None
-        if near is not None:
-            where = near.repeat_interleave(scale, 0).repeat_interleave(scale, 1).flatten()
-        maps = F.interpolate(features.permute(2, 0, 1)[None], size, mode="bilinear", align_corners=False)
+        where = None if look is None else _cells_to_look_at(*look, size)
         side = _TEXTURE_CELL_PX
         pixels = cv2.resize(frame, (size[1] * side, size[0] * side), interpolation=cv2.INTER_AREA)
-        image = torch.from_numpy(pixels).to(self._device).permute(2, 0, 1)[None].float() / 255
+        rows, columns = _tokens_around(where, features.shape[:2])
+        part = features[rows, columns].permute(2, 0, 1)[None]
+        cells = (part.shape[2] * scale, part.shape[3] * scale)
+        maps = F.interpolate(part, cells, mode="bilinear", align_corners=False)
+        pixels = pixels[_times(rows, scale * side), _times(columns, scale * side)]
+        image = torch.from_numpy(np.ascontiguousarray(pixels)).to(self._device)
+        image = image.permute(2, 0, 1)[None].float() / 255
         texture = self._texture(image).tokens * self._config.target_texture
         colour = F.avg_pool2d(image, side) * self._config.target_colour
-        parts = (part[0].flatten(1).T for part in (maps, texture, colour))
-        descriptors = torch.cat([part if where is None else part[where] for part in parts], 1)
+        descriptors = torch.cat([maps, texture, colour], 1)[0].flatten(1).T
+        if where is not None:
+            inside = where.view(size)[_times(rows, scale), _times(columns, scale)]
+            descriptors = descriptors[inside.flatten()]
         if self._model is None:
             config = self._config
             self._model = TargetModel(
@@ -123,10 +135,44 @@ class Appearance:
         self._model.learn(embedded, labels, weights * (total / weights.sum().clamp_min(1e-6)), keep=keyframe)
 
 
+def _cells_to_look_at(possible: Tensor, around: Tensor, size: tuple[int, int]) -> Tensor:
+    """(m,) bool of the grid of that size: all that may hold an object, and a share of what is around."""
+    close = F.adaptive_max_pool2d(possible[None, None].float(), size)
+    close = F.max_pool2d(close, 3, stride=1, padding=1)[0, 0].flatten() > 0
+    near = F.interpolate(around[None, None].float(), size, mode="nearest")[0, 0].flatten() > 0
+    return close | _evenly(near & ~close, _BACKGROUND_SAMPLES)
+
+
+def _tokens_around(where: Tensor | None, size: tuple[int, int]) -> tuple[slice, slice]:
+    """Rows and columns of the (h,w) tokens that cells (m,) are described from; None: all."""
+    h, w = size
+    if where is None or not where.any():
+        return slice(0, h), slice(0, w)
+    scale = math.isqrt(len(where) // (h * w))
+    grid = where.view(h * scale, w * scale)
+    bounds = []
+    for chosen, length in ((grid.any(1), h), (grid.any(0), w)):
+        cells = chosen.nonzero()[:, 0]
+        first, last = int(cells[0]) // scale, int(cells[-1]) // scale
+        bounds.append(slice(max(0, first - _MARGIN), min(length, last + 1 + _MARGIN)))
+    return bounds[0], bounds[1]
+
+
+def _times(tokens: slice, factor: int) -> slice:
+    return slice(tokens.start * factor, tokens.stop * factor)
+
+
+def _evenly(chosen: Tensor, most: int) -> Tensor:
+    """bool (m,): about `most` of the chosen ones, or all if there are no more."""
+    where = chosen.nonzero()[:, 0]
+    if len(where) <= most:
+        return chosen
+    kept = torch.zeros_like(chosen)
+    kept[where[torch.arange(most, device=where.device) * len(where) // most]] = True
+    return kept
+
+
 def _chosen(labels: Tensor) -> Tensor:
-    """(m,) bool of labels (m,L): all cells with something in them, and an even share of plain background."""
+    """(m,) bool of labels (m,L): what to learn of cells with something in them and of plain background."""
     plain = labels[:, 0] > _PLAIN_BACKGROUND
-    step = max(1, int(plain.sum()) // _BACKGROUND_SAMPLES)
-    chosen = ~plain
-    chosen[::step] = True
-    return chosen
+    return _evenly(~plain, _OBJECT_SAMPLES) | _evenly(plain, _BACKGROUND_SAMPLES)

@@ -69,12 +69,6 @@ class CompactNet(nn.Module):
         self.colour = ColourTexture(stride=self.stride) if colour_share else None
         self.channels = self.width + (self.colour.channels if self.colour else 0)
         self._colour_share = colour_share
-        if not 0 <= colour_share < 1:
-            raise ValueError(f"colour_share must lie in [0, 1), got {colour_share}")
-        self.options = {"widths": list(widths), "depths": list(depths), "colour_share": colour_share}
-        self.colour = ColourTexture(stride=self.stride) if colour_share else None
-        self.channels = self.width + (self.colour.channels if self.colour else 0)
-        self._colour_share = colour_share
         self.stem = nn.Sequential(
             nn.Conv2d(3, widths[0], 3, 2, 1, bias=False),
             nn.BatchNorm2d(widths[0]),

@@ -36,16 +36,19 @@ def object_confidence(
     soft: (L,hf,wf) probabilities, ids: the label of each channel, the background first. appearance:
     (L,hf,wf) in [0,1], each label against its strongest rival; without it the certainty is not calibrated.
     """
-    winner = soft.argmax(0)
+    best, rival = soft.amax(0), soft[0]
     result = {}
     for channel, label in enumerate(ids[1:], 1):
-        inside = winner == channel
-        if not inside.any():
+        won = (soft[channel] == best) & (soft[channel] > rival)  # as argmax, at a fraction of its cost
+        inside = won.to(soft.dtype).flatten()
+        area = float(inside.sum())
+        if not area:
             result[label] = NOWHERE
             continue
-        certainty = float(soft[channel][inside].mean())
+        certainty = float(soft[channel].flatten() @ inside) / area
         if appearance is not None:
-            certainty = calibrated(math.sqrt(certainty * float(appearance[channel][inside].mean())))
+            looks = float(appearance[channel].flatten().to(soft.dtype) @ inside) / area
+            certainty = calibrated(math.sqrt(certainty * looks))
         result[label] = min(1.0, max(0.0, certainty))
     return result
 

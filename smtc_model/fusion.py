@@ -29,8 +29,11 @@ _SETTLED = 0.03
 """Smaller probabilities of an object become exactly 0: plain background stays plain and is skipped."""
 
 
+_POSSIBLE = 0.002
+"""Smaller probabilities of an object cannot win, whatever it looks like there."""
+
 _REACH = 8
-"""Tokens around an object within which its appearance is looked for."""
+"""Tokens around an object whose background is learnt."""
 
 
 @dataclass(frozen=True)
@@ -98,8 +101,8 @@ class FrameFusion:
         ]
         seen = None
         if self._appearance is not None:
-            near = _within_reach([opinion for _, _, opinion in opinions], features.shape[:2])
-            seen = self._appearance.describe(self._current.frame, features, near=near)
+            possible, around = _where_to_look([opinion for _, _, opinion in opinions], features.shape[:2])
+            seen = self._appearance.describe(self._current.frame, features, look=(possible, around))
             scores = self._appearance.predict(seen)
             opinions.append(("appearance", config.target_weight, self._upsampled(scores)))
         self.opinions = {name: opinion for name, _, opinion in opinions}
@@ -142,16 +145,15 @@ def settle(soft: Tensor) -> Tensor:
     return kept / kept.sum(0, keepdim=True)
 
 
-def _within_reach(opinions: list[Tensor], size: tuple[int, int]) -> Tensor | None:
-    """(h,w) bool: tokens near which any of the opinions (L,hf,wf) sees an object.
+def _where_to_look(opinions: list[Tensor], size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """Where objects may be (hf,wf), and the tokens (h,w) around them, both bool, from opinions (L,hf,wf).
 
-    None, which is everywhere, as long as one of the objects is seen nowhere: it may turn up anywhere.
+    What no other opinion holds possible, the target model cannot win against their floors.
     """
-    seen = torch.stack(opinions).amax(0)[1:] > _SETTLED
-    if not seen.flatten(1).any(1).all():
-        return None
-    coarse = F.adaptive_max_pool2d(seen.any(0)[None, None].float(), size)
-    return F.max_pool2d(coarse, 2 * _REACH + 1, stride=1, padding=_REACH)[0, 0] > 0
+    possible = torch.stack(opinions).amax(0)[1:].amax(0) > _POSSIBLE
+    coarse = F.adaptive_max_pool2d(possible[None, None].float(), size)
+    around = F.max_pool2d(coarse, 2 * _REACH + 1, stride=1, padding=_REACH)[0, 0] > 0
+    return possible, around
 
 
 def _remoteness(prior: np.ndarray, near: float) -> np.ndarray:

@@ -80,13 +80,20 @@ def grouped_topk(values: Tensor, k: int, *, group: int = GROUP) -> tuple[Tensor,
         return values.topk(k, dim=1)
     body = values[:, : groups * group].view(q, group, groups)
     best_groups = body.amax(1).topk(k, dim=1, sorted=False).indices  # (q,k)
-    columns = best_groups[:, None, :] + torch.arange(group, device=values.device)[None, :, None] * groups
-    columns = columns.reshape(q, group * k)
-    if groups * group < m:
-        rest = torch.arange(groups * group, m, device=values.device).expand(q, -1)
-        columns = torch.cat([columns, rest], 1)
+    offsets, rest = _group_columns(m, group, values.device)
+    columns = (best_groups[:, None, :] + offsets).view(q, group * k)
+    if len(rest):
+        columns = torch.cat([columns, rest.expand(q, -1)], 1)
     best, where = values.gather(1, columns).topk(k, dim=1)
     return best, columns.gather(1, where)
+
+
+@functools.lru_cache(maxsize=512)
+def _group_columns(m: int, group: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Of rows of m: from a group's first column to its others (1,group,1), and the columns in no group."""
+    groups = m // group
+    offsets = torch.arange(group, device=device)[None, :, None] * groups
+    return offsets, torch.arange(groups * group, m, device=device)
 
 
 def match(
@@ -199,18 +206,18 @@ def _match_tile(
     h, w, channels = query.shape
     y0, y1, x0, x1 = tile
     queries = query[y0:y1, x0:x1].reshape(-1, channels)
-    affinities, positions = [], []
-    for m, window, shift, box in zip(slots, windows, shifts, boxes, strict=True):
-        top, bottom, left, right = box
-        extent = (bottom - top, right - left)
-        affinity = queries @ memory[m, top:bottom, left:right].reshape(-1, channels).T
+    extents = [(bottom - top, right - left) for top, bottom, left, right in boxes]
+    counts = [rows * columns for rows, columns in extents]
+    candidates = queries.new_empty((len(queries), sum(counts)))
+    positions = []
+    parts = zip(slots, windows, shifts, boxes, extents, candidates.split(counts, 1), strict=True)
+    for m, window, shift, (top, bottom, left, right), extent, affinity in parts:
+        torch.mm(queries, memory[m, top:bottom, left:right].reshape(-1, channels).T, out=affinity)
         if window.radius is not None:
             offset = (top - y0 - shift[0], left - x0 - shift[1])
             mask = _outside(window, offset, extent, (y1 - y0, x1 - x0), query.device)
             affinity.masked_fill_(mask, _MASKED)
-        affinities.append(affinity)
         positions.append(_raster(extent, w, query.device) + (m * h * w + top * w + left))
-    candidates = torch.cat(affinities, 1)
     best, where = grouped_topk(candidates, min(k, candidates.shape[1]))
     return best, torch.cat(positions)[where]
 

@@ -11,10 +11,14 @@ Letters: m samples, d input dimensions, D random features, L label channels.
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import torch
 from torch import Tensor
+
+_BLOCKS = 4
+"""Of a symmetric product, to each side: five eighths of the work."""
 
 
 class TargetModel:
@@ -67,9 +71,10 @@ class TargetModel:
             if missing > 0:
                 part[1] = torch.cat([part[1], part[1].new_zeros((len(part[1]), missing))], 1)
         chosen = weights > 1e-3
-        weighted = embedded[chosen] * weights[chosen, None]
-        store[0] += weighted.T @ embedded[chosen]
-        store[1] += weighted.T @ labels[chosen]
+        embedded, labels = embedded[chosen], labels[chosen]
+        weighted = (embedded * weights[chosen, None]).T
+        _add_symmetric(store[0], weighted, embedded)
+        store[1] += weighted @ labels
         self._weights = None
 
     def predict(self, embedded: Tensor) -> Tensor:
@@ -80,3 +85,13 @@ class TargetModel:
             factor = torch.linalg.cholesky(gram + self._ridge * gram.diagonal().mean() * eye)
             self._weights = torch.cholesky_solve(self._kept[1] + self._recent[1], factor)
         return embedded @ self._weights
+
+
+def _add_symmetric(total: Tensor, left: Tensor, right: Tensor) -> None:
+    """Add the symmetric product left (d,m) @ right (m,d) to total (d,d); what lies below is mirrored."""
+    size = len(total)
+    edges = [size * i // _BLOCKS for i in range(_BLOCKS + 1)]
+    for start, stop in itertools.pairwise(edges):
+        block = left[start:stop] @ right[:, start:]
+        total[start:stop, start:] += block
+        total[stop:, start:stop] += block[:, stop - start :].T

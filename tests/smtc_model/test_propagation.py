@@ -11,10 +11,11 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
+from smtc_model.appearance import Appearance
 from smtc_model.backbone import Features, create_backbone
 from smtc_model.confidence import NOWHERE, joined, object_confidence
 from smtc_model.errors import ModelError
-from smtc_model.fusion import _within_reach
+from smtc_model.fusion import _where_to_look
 from smtc_model.matching import Window
 from smtc_model.memory import LabelMemory
 from smtc_model.metrics import jaccard
@@ -200,15 +201,30 @@ def test_thin_objects_survive_many_frames_because_votes_are_remembered_unblurred
     assert (jaccard(clip.mask == 1, last.labels == 1) > 0.9) is whole
 
 
-def test_target_model_looks_near_objects_and_everywhere_for_one_that_is_lost():
+def test_target_model_looks_where_objects_may_be_and_learns_the_background_around_them():
     seen = torch.zeros((3, 40, 60))
     seen[0], seen[1, 4, 4] = 1, 1
-    assert _within_reach([seen], (20, 30)) is None  # object 2 may be anywhere
-    seen[2, 4, 5] = 1
-    near = _within_reach([seen], (20, 30))
-    assert near[2, 2]
-    assert near[10, 10]
-    assert not near[11, 11]
+    possible, around = _where_to_look([seen, torch.zeros_like(seen)], (20, 30))
+    assert possible.nonzero().tolist() == [[4, 4]]
+    assert around[2, 2]
+    assert around[10, 10]
+    assert not around[11, 11]
+
+
+@pytest.mark.parametrize("corner", [(20, 30), (0, 0), (59, 99)])
+def test_a_cell_looks_the_same_whether_all_or_only_some_are_described(corner):
+    random = np.random.default_rng(0)
+    frame = random.integers(0, 255, (120, 200, 3), dtype=np.uint8)
+    features = torch.nn.functional.normalize(
+        torch.randn((15, 25, 16), generator=torch.Generator().manual_seed(0)), dim=2
+    )
+    appearance = Appearance(PropagationConfig(), torch.device("cpu"))
+    everything = appearance.describe(frame, features)
+    possible, around = torch.zeros((60, 100), dtype=torch.bool), torch.zeros((15, 25), dtype=torch.bool)
+    possible[corner] = True
+    some = appearance.describe(frame, features, look=(possible, around))
+    assert 0 < int(some.where.sum()) < 30
+    torch.testing.assert_close(some.embedded, everything.embedded[some.where])
 
 
 def test_span_and_objects_limit_what_is_given(model):
