@@ -38,6 +38,7 @@ from smtc_app.ui.crash_guard import CrashGuard
 from smtc_app.ui.dataset_controller import DatasetController
 from smtc_app.ui.dialogs_settings import SettingsDialog
 from smtc_app.ui.frame_controller import FrameController
+from smtc_app.ui.long_edit import LongEdits
 from smtc_app.ui.main_window import MainWindow
 from smtc_app.ui.object_controller import ObjectController
 from smtc_app.ui.presenter import Presenter
@@ -114,7 +115,12 @@ class Application(QObject):
         self.presenter = Presenter(self.session, self.frames, self.window, self)
         self.confidence = ConfidenceController(self.session, self.frames, self.window, self)
         self.annotation = AnnotationController(self.session, self)
-        self.proposals = ProposalController(self.window, self.session, self.models, services, parent=self)
+        self.edit_jobs = JobRunner(self)
+        """Edits have a worker of their own: a person who answers proposals waits for no model."""
+        self.edits = LongEdits(self.session, self.edit_jobs, self)
+        self.proposals = ProposalController(
+            self.window, self.session, self.models, services, self.edits, parent=self
+        )
         self.proposal_presenter = ProposalPresenter(self.session, self.frames, self.window, self)
         self.proposals.busy_changed.connect(self.proposal_presenter.set_busy)
         self.propagation = PropagationController(self.session, self.models, services, parent=self)
@@ -132,7 +138,7 @@ class Application(QObject):
             self.proposals,
             self.propagation,
             self.project,
-            (self.models, self.files),
+            (self.edit_jobs, self.models, self.files),
             parent=self,
         )
         self.canvas_controller = CanvasController(
@@ -173,6 +179,7 @@ class Application(QObject):
         self.correct_next = CorrectNextController(
             self.window, self.session, self.frames, self.propagation, self.view_jobs, parent=self
         )
+        self.controller.listen_to(self.edits)
         self.controller.listen_to(self.correct_next)
         self.controller.listen_to(self.splitting)
         self.controller.listen_to(self.dataset)
@@ -229,7 +236,9 @@ class Application(QObject):
         self.dataset.close()
         self.frames.close()
         self.proposal_presenter.close()
-        self.workers_ended = all([self.views.close(), self.files.close(), self.models.close()])
+        self.workers_ended = all(
+            [self.views.close(), self.edit_jobs.close(), self.files.close(), self.models.close()]
+        )
         self.autosave.stop(discard=discard)
         self.session.close()
         self._remember_settings()
@@ -388,8 +397,8 @@ class Application(QObject):
         self.window.banner.show_message(sentence, kind="error")
 
     def _before_close(self) -> None:
-        self.models.cancel_all()
-        self.files.cancel_all()
+        for runner in (self.edit_jobs, self.models, self.files):
+            runner.cancel_all()
         self.frames.close()
 
     def _may_close(self) -> bool:

@@ -14,6 +14,7 @@ frame a keyframe, and makes those propagated frames stale, for that object only,
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -139,6 +140,12 @@ class Document:
         self._check_frame(frame)
         return self._masks.get(frame)
 
+    def area(self, frame: int, object_id: int) -> int:
+        """Pixels of an object on a frame; cheap, the mask need not be unpacked. Raises as `labels`."""
+        handle = self.packed(frame)
+        counts = () if handle is None else handle.counts()
+        return int(counts[object_id]) if object_id < len(counts) else 0
+
     def has_labels(self, frame: int) -> bool:
         """Whether a frame has at least one labelled pixel."""
         self._check_frame(frame)
@@ -213,13 +220,18 @@ class Document:
 
     def free_object_id(self) -> int:
         """The id the next new object gets. Raises UserError when all 65534 are taken."""
+        return self.free_object_ids(1)[0]
+
+    def free_object_ids(self, count: int) -> tuple[int, ...]:
+        """The ids the next `count` new objects get. Raises UserError when there are not so many left."""
         highest = max(self._objects, default=0)
-        if highest < MAX_OBJECT_ID:
-            return highest + 1
-        for object_id in range(1, MAX_OBJECT_ID + 1):
-            if object_id not in self._objects:
-                return object_id
-        raise UserError(f"All {MAX_OBJECT_ID} object numbers are taken: merge or delete objects first.")
+        found = list(range(highest + 1, min(MAX_OBJECT_ID, highest + count) + 1))
+        if len(found) < count:
+            gaps = (i for i in range(1, highest) if i not in self._objects)
+            found += itertools.islice(gaps, count - len(found))
+        if len(found) < count:
+            raise UserError(f"All {MAX_OBJECT_ID} object numbers are taken: merge or delete objects first.")
+        return tuple(found)
 
     # Propagation: what to start from, and what is out of date
 

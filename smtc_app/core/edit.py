@@ -12,6 +12,7 @@ import numpy as np
 from smtc_app.core.annotation import ANCHORED, FrameStatus, ObjectInfo, ProposalMask
 from smtc_app.core.document import Document
 from smtc_app.core.errors import UserError
+from smtc_app.core.label_change import LabelChange, compare_labels
 from smtc_app.core.mask_store import PackedMask
 from smtc_app.core.operations import (
     EMPTY_ROW,
@@ -98,13 +99,24 @@ class Edit:
         document = self.document
         self.require_frame(frame)
         labels = document.store.checked(labels)
-        before = document.labels(frame)
-        changed = labels != before
-        if not changed.any():
-            return
+        change = compare_labels(document.store, document.labels(frame), labels, edited=edited or ())
+        if change is not None:
+            self.take_change(frame, change, edited=edited, status=status)
+
+    def take_change(
+        self,
+        frame: int,
+        change: LabelChange,
+        *,
+        edited: Collection[int] | None = None,
+        status: FrameStatus | None = None,
+    ) -> None:
+        """`edit_labels` with what `compare_labels` has found for the frame's labels as they are now, and for
+        the same `edited`."""
+        document = self.document
+        self.require_frame(frame)
         self.require_unlocked_frames((frame,))
-        gained = _ids(labels[changed])
-        lost = _ids(before[changed])
+        gained, lost = change.gained, change.lost
         for object_id in gained:
             self.require_object(object_id)
         self.require_unlocked_objects(sorted({*gained, *lost}))
@@ -112,18 +124,16 @@ class Edit:
             edited = gained or lost
         edited = [object_id for object_id in edited if object_id in document._objects]
 
-        self.set_mask(frame, document.store.pack(labels), objects=tuple(sorted({*gained, *lost, *edited})))
-        present = set(gained)
-        present |= {object_id for object_id in {*lost, *edited} - present if (labels == object_id).any()}
+        self.set_mask(frame, change.mask, objects=tuple(sorted({*gained, *lost, *edited})))
         rows: dict[int, Row] = {}
         for object_id in edited:
             old = FrameStatus(int(document._tracks[object_id].status[frame]))
-            rows[object_id] = (int(_edited_status(old, object_id in present, status)), 0, 0)
+            rows[object_id] = (int(_edited_status(old, object_id not in change.gone, status)), 0, 0)
         for object_id in {*gained, *lost}.difference(edited).intersection(document._objects):
             row = document._tracks[object_id].row(frame)
-            if object_id in present and row[0] == FrameStatus.ABSENT:
+            if object_id not in change.gone and row[0] == FrameStatus.ABSENT:
                 rows[object_id] = (int(status or FrameStatus.MANUAL), 0, 0)
-            elif object_id not in present and row[0] != FrameStatus.ABSENT:
+            elif object_id in change.gone and row[0] != FrameStatus.ABSENT:
                 rows[object_id] = EMPTY_ROW
         self.set_rows(frame, rows)
         for object_id in edited:
@@ -148,6 +158,8 @@ class Edit:
         """
         document = self.document
         track = document._tracks[object_id]
+        if not track.sources.any():
+            return
         anchors = document.anchors(object_id)
         before, after = anchors[anchors < frame], anchors[anchors > frame]
         start = int(before[-1]) + 1 if before.size else 0
@@ -227,11 +239,6 @@ class Edit:
     def set_proposals(self, frame: int, proposals: Sequence[ProposalMask]) -> None:
         if tuple(proposals) != self.document._proposals.get(frame, ()):
             self._apply(ProposalsOperation(frame, tuple(proposals)))
-
-
-def _ids(values: np.ndarray) -> list[int]:
-    """The labels among `values`, without the background."""
-    return np.flatnonzero(np.bincount(values, minlength=1)[1:] > 0).__add__(1).tolist()
 
 
 def _edited_status(old: FrameStatus, present: bool, status: FrameStatus | None) -> FrameStatus:

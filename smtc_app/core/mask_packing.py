@@ -23,17 +23,32 @@ def pack_labels(labels: np.ndarray) -> bytes:
 
 def unpack_labels(data: bytes, shape: tuple[int, int]) -> np.ndarray:
     """Inverse of `pack_labels`: a fresh uint16 (H, W). Raises ValueError for bytes that are no such mask."""
+    lengths, values = _runs(data, shape)
+    if lengths is None:
+        return values.astype(np.uint16).reshape(shape)
+    return np.repeat(values.astype(np.uint16), lengths).reshape(shape)
+
+
+def count_packed(data: bytes, shape: tuple[int, int]) -> np.ndarray:
+    """Pixels of each label, int64 (highest label + 1,), without unpacking. Raises ValueError as above."""
+    lengths, values = _runs(data, shape)
+    if lengths is None:
+        return np.bincount(values)
+    return np.bincount(values, lengths).astype(np.int64)
+
+
+def _runs(data: bytes, shape: tuple[int, int]) -> tuple[np.ndarray | None, np.ndarray]:
+    """Lengths and values of runs, or None and the plain pixels."""
     height, width = shape
     try:
         body = zlib.decompress(data[1:])
     except zlib.error as error:
         raise ValueError(f"damaged mask data: {error}") from error
     if data[:1] == _PLAIN and len(body) == 2 * height * width:
-        return np.frombuffer(body, "<u2").astype(np.uint16).reshape(shape)
-    if data[:1] == _RUNS and len(body) % 6 == 0:
+        return None, np.frombuffer(body, "<u2")
+    if data[:1] == _RUNS and body and len(body) % 6 == 0:
         count = len(body) // 6
         lengths = np.frombuffer(body, "<u4", count)
-        values = np.frombuffer(body, "<u2", count, 4 * count)
         if int(lengths.sum(dtype=np.int64)) == height * width:
-            return np.repeat(values.astype(np.uint16), lengths).reshape(shape)
+            return lengths, np.frombuffer(body, "<u2", count, 4 * count)
     raise ValueError(f"damaged mask data: not a mask of {width}x{height} pixels")

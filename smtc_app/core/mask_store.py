@@ -26,7 +26,7 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 
 from smtc_app.core.errors import UserError
-from smtc_app.core.mask_packing import pack_labels, unpack_labels
+from smtc_app.core.mask_packing import count_packed, pack_labels, unpack_labels
 
 logger = logging.getLogger(__name__)
 
@@ -61,11 +61,12 @@ class PackedMask:
     Two handles are the same mask if they are the same object; comparing contents means unpacking.
     """
 
-    __slots__ = ("__weakref__", "_backing", "saved", "store")
+    __slots__ = ("__weakref__", "_backing", "_counts", "saved", "store")
 
     def __init__(self, store: MaskStore, backing: object) -> None:
         self.store = store
         self._backing = backing
+        self._counts: np.ndarray | None = None
         self.saved: FileStamp | None = None
         """The project's file that holds this very mask, as it was when written or read."""
 
@@ -78,6 +79,14 @@ class PackedMask:
     def labels(self) -> np.ndarray:
         """uint16 (H, W), read-only. Raises UserError when a file that held it is gone or damaged."""
         return self.store.unpack(self)
+
+    def counts(self) -> np.ndarray:
+        """Pixels of each label: int64 (highest label + 1,), read-only, kept. Raises as `labels`."""
+        if self._counts is None:
+            counts = self.store.count(self)
+            counts.setflags(write=False)
+            self._counts = counts
+        return self._counts
 
     def data(self) -> bytes:
         """The bytes of `pack_labels`."""
@@ -266,6 +275,18 @@ class MaskStore:
             labels.setflags(write=False)
             self._remember(handle, labels)
             return labels
+
+    def count(self, handle: PackedMask) -> np.ndarray:
+        """Pixels of each label of a handle: int64 (highest label + 1,), fresh; cheaper than unpacking."""
+        with self._lock:
+            backing = handle._backing
+            if isinstance(backing, _Relabelled):
+                before = backing.parent.counts()
+                targets = backing.table[: before.size]
+                return np.bincount(targets, before).astype(np.int64)
+            if isinstance(backing, _File):
+                return np.bincount(self.unpack(handle).ravel())
+            return count_packed(self._bytes(backing), self.shape)
 
     def packed_bytes_of(self, handle: PackedMask) -> bytes:
         with self._lock:

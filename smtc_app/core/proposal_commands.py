@@ -4,14 +4,49 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from smtc_app.core.annotation import FrameStatus, ObjectInfo, ProposalMask
 from smtc_app.core.command import Command, counted
+from smtc_app.core.document import Document
 from smtc_app.core.edit import Edit
 from smtc_app.core.errors import UserError
+from smtc_app.core.label_change import LabelChange, compare_labels
+from smtc_app.core.mask_store import MaskStore, PackedMask
 from smtc_app.core.palette import object_colour, object_name
+
+
+@dataclass(frozen=True)
+class FramePart:
+    """The pixels of accepting proposals on one frame; `compute` may run in any thread.
+
+    before   the frame's labels, None where there are none
+    objects  (proposal, id of the object it becomes), in the order in which they are painted
+    locked   objects that keep their pixels
+    """
+
+    store: MaskStore
+    frame: int
+    before: PackedMask | None
+    objects: tuple[tuple[ProposalMask, int], ...]
+    locked: frozenset[int]
+    overwrite: bool
+
+    def compute(self) -> LabelChange | None:
+        """The change of the frame's labels; None where the proposals get no pixel."""
+        before = self.store.empty if self.before is None else self.before.labels()
+        labels, locked = np.array(before), list(self.locked)
+        for proposal, object_id in self.objects:
+            there = before[proposal.window]
+            free = ~np.isin(there, locked) if self.overwrite else there == 0
+            labels[proposal.window][proposal.crop & free] = object_id
+        return compare_labels(self.store, before, labels, edited=self.object_ids)
+
+    @property
+    def object_ids(self) -> frozenset[int]:
+        return frozenset(object_id for _, object_id in self.objects)
 
 
 class AcceptProposals(Command):
@@ -25,6 +60,9 @@ class AcceptProposals(Command):
 
     Where accepted proposals overlap, the higher score gets the pixel. Locked frames other than `frame` are
     passed over. Accepted proposals leave the list; the frames become keyframes, and are `frames` after `do`.
+
+    Over many frames the pixels can be worked out ahead: `take(part, part.compute())` for each of `parts`.
+    Whatever has changed by the time of `do` is worked out again.
     """
 
     def __init__(
@@ -39,8 +77,18 @@ class AcceptProposals(Command):
         super().__init__()
         self._frame, self._ids = int(frame), None if ids is None else tuple(ids)
         self._into, self._linked, self._overwrite = dict(into or {}), linked, overwrite
+        self._computed: dict[FramePart, LabelChange | None] = {}
         self.object_ids: dict[int, int] = {}
         self.frames: tuple[int, ...] = ()
+
+    def parts(self, document: Document) -> tuple[FramePart, ...]:
+        """What there is to work out, one part a frame. Raises UserError for what `do` would refuse."""
+        chosen = _chosen(document.proposals(self._frame), self._ids, self._frame)
+        return self._parts(document, chosen, self._objects(document, chosen))
+
+    def take(self, part: FramePart, change: LabelChange | None) -> None:
+        """Use what `part.compute()` gave, should the part still be the same when the command is done."""
+        self._computed[part] = change
 
     def run(self, edit: Edit) -> None:
         document = edit.document
@@ -48,40 +96,56 @@ class AcceptProposals(Command):
         edit.require_unlocked_frames((self._frame,))
         chosen = _chosen(document.proposals(self._frame), self._ids, self._frame)
         self.text = f"Accept {counted(len(chosen), 'proposal')}"
-        objects: dict[int, int] = {}
-        tracks: dict[int, int] = {}
-        for proposal in chosen:
-            object_id = self._into.get(proposal.id)
-            if object_id is None:
-                object_id = _add_object(edit)
-            else:
-                edit.require_object(object_id)
-                edit.require_unlocked_objects((object_id,))
-            objects[proposal.id] = object_id
-            if proposal.track is not None:
-                tracks.setdefault(proposal.track, object_id)
-        self._accept(edit, self._frame, {proposal: objects[proposal.id] for proposal in chosen})
-        frames = [self._frame]
+        objects = self._objects(document, chosen)
+        for object_id in [self._into[p.id] for p in chosen if p.id in self._into]:
+            edit.require_object(object_id)
+            edit.require_unlocked_objects((object_id,))
+        _add_objects(edit, [i for i in objects.values() if i not in document.objects])
+        parts = self._parts(document, chosen, objects)
+        for part in parts:
+            self._accept(edit, part)
+        self.object_ids, self.frames = objects, tuple(sorted(part.frame for part in parts))
+        self._computed.clear()
+
+    def _objects(self, document: Document, chosen: Sequence[ProposalMask]) -> dict[int, int]:
+        """{proposal id: id of the object it becomes}"""
+        new = [proposal.id for proposal in chosen if proposal.id not in self._into]
+        fresh = dict(zip(new, document.free_object_ids(len(new)), strict=True))
+        return {proposal.id: {**fresh, **self._into}[proposal.id] for proposal in chosen}
+
+    def _parts(
+        self, document: Document, chosen: Sequence[ProposalMask], objects: Mapping[int, int]
+    ) -> tuple[FramePart, ...]:
+        found = {self._frame: [(proposal, objects[proposal.id]) for proposal in chosen]}
         if self._linked:
+            tracks: dict[int, int] = {}
+            for proposal in chosen:
+                if proposal.track is not None:
+                    tracks.setdefault(proposal.track, objects[proposal.id])
             for frame in document.proposal_frames:
                 if frame != self._frame and not document.is_locked(frame):
                     there = [proposal for proposal in document.proposals(frame) if proposal.track in tracks]
-                    self._accept(edit, frame, {proposal: tracks[proposal.track] for proposal in there})
-                    frames += [frame] if there else []
-        self.object_ids, self.frames = objects, tuple(sorted(frames))
+                    found[frame] = [(proposal, tracks[proposal.track]) for proposal in there]
+        return tuple(
+            FramePart(
+                document.store,
+                frame,
+                document.packed(frame),
+                tuple(sorted(pairs, key=lambda pair: pair[0].score)),
+                document.locked_objects,
+                self._overwrite,
+            )
+            for frame, pairs in found.items()
+            if pairs
+        )
 
-    def _accept(self, edit: Edit, frame: int, objects: Mapping[ProposalMask, int]) -> None:
-        if not objects:
-            return
-        document = edit.document
-        before = document.labels(frame)
-        labels, locked = np.array(before), list(document.locked_objects)
-        for proposal, object_id in sorted(objects.items(), key=lambda item: item[0].score):
-            there = before[proposal.window]
-            free = ~np.isin(there, locked) if self._overwrite else there == 0
-            labels[proposal.window][proposal.crop & free] = object_id
-        edit.edit_labels(frame, labels, edited=set(objects.values()), status=FrameStatus.PROPOSED)
-        edit.set_proposals(frame, [other for other in document.proposals(frame) if other not in objects])
+    def _accept(self, edit: Edit, part: FramePart) -> None:
+        change = self._computed[part] if part in self._computed else part.compute()
+        if change is not None:
+            edit.take_change(part.frame, change, edited=part.object_ids, status=FrameStatus.PROPOSED)
+        accepted = {proposal for proposal, _ in part.objects}
+        left = [other for other in edit.document.proposals(part.frame) if other not in accepted]
+        edit.set_proposals(part.frame, left)
 
 
 class RejectProposals(Command):
@@ -119,11 +183,11 @@ def _chosen(
     return tuple(by_id[proposal_id] for proposal_id in dict.fromkeys(ids))
 
 
-def _add_object(edit: Edit) -> int:
-    document = edit.document
-    object_id = document.free_object_id()
-    name = object_name(object_id, {info.name for info in document.objects.values()})
-    edit.set_objects(
-        [*document.objects.values(), ObjectInfo(object_id, name, colour=object_colour(object_id))]
-    )
-    return object_id
+def _add_objects(edit: Edit, ids: Sequence[int]) -> None:
+    infos = list(edit.document.objects.values())
+    taken = {info.name for info in infos}
+    for object_id in ids:
+        info = ObjectInfo(object_id, object_name(object_id, taken), colour=object_colour(object_id))
+        infos.append(info)
+        taken.add(info.name)
+    edit.set_objects(infos)

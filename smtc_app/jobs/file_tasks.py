@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -55,6 +56,9 @@ def open_task(
         saved_state, recovery = document.snapshot(), find_recovery(info)
         if recovery is not None:
             notes.append(f"Restored {_steps(recovery.apply(document))} that had not been saved.")
+        with contextlib.suppress(UserError):  # told when the frame is shown
+            # What the window shows first is decoded here, so that it does not stand still for it.
+            document.area(0, 0)
     except BaseException:
         lock.release()
         raise

@@ -76,6 +76,11 @@ class Job:
         rate = self.rate_per_s
         return (self.total - self.done) / rate if rate and self.total else None
 
+    @property
+    def cancel_requested(self) -> bool:
+        """Whether `cancel` has been called."""
+        return self._cancel.is_set()
+
     def cancel(self) -> None:
         """Ask the task to end at its next report; safe from any thread and at any time."""
         self._cancel.set()

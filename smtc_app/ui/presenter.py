@@ -64,7 +64,6 @@ def object_rows(session: Session) -> list[ObjectRow]:
     document = session.document
     if document is None:
         return []
-    counts = np.bincount(document.labels(session.frame).ravel()) if document.has_labels(session.frame) else ()
     return [
         ObjectRow(
             info.id,
@@ -73,7 +72,7 @@ def object_rows(session: Session) -> list[ObjectRow]:
             tuple(info.colour),
             info.visible,
             info.locked,
-            int(counts[info.id]) if info.id < len(counts) else 0,
+            document.area(session.frame, info.id),
         )
         for info in document.objects.values()
     ]

@@ -141,6 +141,7 @@ class ProjectController(QObject):
     def _save_if_needed(self, then: Callable[[], None], or_else: Callable[[], None]) -> None:
         """Go on at once where nothing is unsaved, else after saving; asks where there is no usual place."""
         session = self._session
+        session.settle()
         if not session.is_open or not session.document.modified:
             then()
         elif session.project is not None or self.usual_project() is not None:
@@ -253,6 +254,7 @@ class ProjectController(QObject):
 
         `then` is called when it has been written, `or_else` when it could not or shall not be.
         """
+        self._session.settle()
         if not self._session.is_open:
             return
         path = self._session.project or self.usual_project()
@@ -409,6 +411,7 @@ class ProjectController(QObject):
         `then` follows if the person has it saved first, `or_else` if it cannot be or shall stay open.
         """
         session = self._session
+        session.settle()
         if not session.is_open or not session.document.modified:
             return True
         box = QMessageBox(self._window)

@@ -118,6 +118,7 @@ class PropagationController(QObject):
     def _ready(self) -> bool:
         if self.busy:
             self.told.emit("A propagation is running: wait for it or cancel it first (Esc).")
+        self._session.settle()
         return self._session.document is not None and not self.busy
 
     def _start(self, title: str, plan: list[Part], *, only_stale: bool = False) -> None:

@@ -21,6 +21,7 @@ from smtc_app.core.command import counted
 from smtc_app.core.document import Document
 from smtc_app.core.proposal_tracks import highest_track, sampled_frames
 from smtc_app.jobs.runner import Job, JobRunner
+from smtc_app.ui.long_edit import LongEdits
 from smtc_app.ui.main_window import MainWindow
 from smtc_app.ui.proposal_panel import Answer
 from smtc_app.ui.proposal_presenter import COLOURS
@@ -62,11 +63,13 @@ class ProposalController(QObject):
         session: Session,
         runner: JobRunner,
         services: Services,
+        edits: LongEdits,
         *,
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
         self._window, self._session, self._runner, self._services = window, session, runner, services
+        self._edits = edits
         self._job: Job | None = None
         self._run: _Run | None = None
         self.model_settings: Callable[[], dict[str, Any]] = dict
@@ -219,10 +222,15 @@ class ProposalController(QObject):
         if self.pending:
             self._session.push(commands.RejectProposals(self._session.frame, linked=True))
 
-    def _accept(self, ids: tuple[int, ...] | None, linked: bool) -> None:
-        command = commands.AcceptProposals(self._session.frame, ids, linked=linked)
-        if self._session.push(command):
-            self._session.select(tuple(command.object_ids.values())[:1])
+    def _accept(self, ids: tuple[int, ...] | None, linked: bool, frame: int | None = None) -> None:
+        session = self._session
+        here = session.frame if frame is None else frame
+        command = commands.AcceptProposals(here, ids, linked=linked)
+        count = len(session.document.proposals(here)) if ids is None else len(ids)
+
+        def then() -> None:
+            if frame is None:
+                session.select(tuple(command.object_ids.values())[:1])
             if len(command.frames) > 1:
                 objects = counted(len(command.object_ids), "object")
                 key = self._window.actions_table.key_text("propagate_both")
@@ -230,16 +238,16 @@ class ProposalController(QObject):
                     f"{objects} accepted on {len(command.frames)} frames; {key} fills the frames between."
                 )
 
+        self._edits.push(command, f"Accepting {counted(count, 'proposal')}", then)
+
     @Slot(object)
     def _on_answered(self, answer: Answer) -> None:
         if answer.what == "visit":
             self.frame_wanted.emit(answer.frame)
         elif answer.what == "reject":
             self.reject(answer.id, linked=answer.linked, frame=answer.frame)
-        elif answer.frame is None:
-            self.accept(answer.id, linked=answer.linked)
         else:
-            self._session.push(commands.AcceptProposals(answer.frame, (answer.id,), linked=answer.linked))
+            self._accept((answer.id,), answer.linked, answer.frame)
 
     @Slot(object)
     def _on_settings_changed(self, _settings: tuple[int, float]) -> None:

@@ -53,9 +53,9 @@ class Session(QObject):
         self.project: Path | None = None
         self.demo = False
         self.runs: list[PropagationRun] = []
+        """How the propagated labels were made, for replaying and for the provenance."""
         self.categories: tuple[str, ...] = ()
         """The project's list of categories, besides those that its objects have."""
-        """How the propagated labels were made, for replaying and for the provenance."""
         self.release_project: Callable[[], None] | None = None
         """Gives up the right to write into the project's folder."""
         self.frame = 0
@@ -64,6 +64,8 @@ class Session(QObject):
         """That frame, uint8 (H,W,3)."""
         self._selection: tuple[int, ...] = ()
         self.solo = False
+        self.settle: Callable[[], None] = lambda: None
+        """Does what is asked for but still being worked out; called before history or file matter."""
 
     @property
     def is_open(self) -> bool:
@@ -136,6 +138,7 @@ class Session(QObject):
 
     def step_history(self, forward: bool) -> None:
         """Undo or redo one step."""
+        self.settle()
         if self.undo is None or not (self.undo.can_redo if forward else self.undo.can_undo):
             return
         try:

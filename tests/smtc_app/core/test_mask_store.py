@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from smtc_app.core.errors import UserError
-from smtc_app.core.mask_packing import pack_labels, unpack_labels
+from smtc_app.core.mask_packing import count_packed, pack_labels, unpack_labels
 from smtc_app.core.mask_store import MaskStore
 
 SHAPE = (40, 60)
@@ -31,7 +31,9 @@ def noise(seed, shape=SHAPE):
 
 @given(hnp.arrays(np.uint16, hnp.array_shapes(min_dims=2, max_dims=2, max_side=12)))
 def test_packing_is_exact(labels):
-    assert np.array_equal(unpack_labels(pack_labels(labels), labels.shape), labels)
+    packed = pack_labels(labels)
+    assert np.array_equal(unpack_labels(packed, labels.shape), labels)
+    assert np.array_equal(count_packed(packed, labels.shape), np.bincount(labels.ravel()))
 
 
 @given(st.binary(max_size=40))

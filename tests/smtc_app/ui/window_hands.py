@@ -34,4 +34,5 @@ def paint_object(qtbot, parts, x=20, y=20):
 
 
 def wait_for_jobs(qtbot, parts):
-    qtbot.waitUntil(lambda: not parts.models.jobs and not parts.files.jobs)
+    runners = parts.edit_jobs, parts.models, parts.files
+    qtbot.waitUntil(lambda: not any(runner.jobs for runner in runners))
