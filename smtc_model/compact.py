@@ -17,6 +17,9 @@ from torch import Tensor, nn
 
 from .colour_texture import ColourTexture
 
+WIDTHS = (32, 64, 96, 192)
+DEPTHS = (1, 2, 3)
+
 
 class ResidualBlock(nn.Module):
     """Two 3x3 convolutions around a shortcut; the first one strides."""
@@ -40,6 +43,23 @@ class ResidualBlock(nn.Module):
         return self.relu(self.norm2(self.conv2(y)) + self.shortcut(x))
 
 
+def build_stages(widths: Sequence[int], depths: Sequence[int]) -> tuple[nn.Sequential, nn.ModuleList]:
+    """Stem (3 channels to widths[0], stride 2) and the stages after it, each of stride 2."""
+    stem = nn.Sequential(
+        nn.Conv2d(3, widths[0], 3, 2, 1, bias=False),
+        nn.BatchNorm2d(widths[0]),
+        nn.ReLU(inplace=True),
+    )
+    stages = nn.ModuleList(
+        nn.Sequential(
+            ResidualBlock(inputs, outputs, 2),
+            *(ResidualBlock(outputs, outputs) for _ in range(depth - 1)),
+        )
+        for inputs, outputs, depth in zip(widths, widths[1:], depths, strict=False)
+    )
+    return stem, stages
+
+
 class CompactNet(nn.Module):
     """Normalised frames (B,3,H,W) -> features (B,channels,H/8,W/8); H and W multiples of 16.
 
@@ -56,8 +76,8 @@ class CompactNet(nn.Module):
     def __init__(
         self,
         *,
-        widths: Sequence[int] = (32, 64, 96, 192),
-        depths: Sequence[int] = (1, 2, 3),
+        widths: Sequence[int] = WIDTHS,
+        depths: Sequence[int] = DEPTHS,
         colour_share: float = 0.0,
     ):
         super().__init__()
@@ -69,18 +89,7 @@ class CompactNet(nn.Module):
         self.colour = ColourTexture(stride=self.stride) if colour_share else None
         self.channels = self.width + (self.colour.channels if self.colour else 0)
         self._colour_share = colour_share
-        self.stem = nn.Sequential(
-            nn.Conv2d(3, widths[0], 3, 2, 1, bias=False),
-            nn.BatchNorm2d(widths[0]),
-            nn.ReLU(inplace=True),
-        )
-        self.stages = nn.ModuleList(
-            nn.Sequential(
-                ResidualBlock(inputs, outputs, 2),
-                *(ResidualBlock(outputs, outputs) for _ in range(depth - 1)),
-            )
-            for inputs, outputs, depth in zip(widths, widths[1:], depths, strict=False)
-        )
+        self.stem, self.stages = build_stages(widths, depths)
         self.from_stride4 = nn.Conv2d(widths[1], self.width, 2, 2)
         self.from_stride8 = nn.Conv2d(widths[2], self.width, 1)
         self.from_stride16 = nn.Conv2d(widths[3], self.width, 1)

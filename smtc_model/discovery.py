@@ -25,6 +25,7 @@ import numpy as np
 import torch
 from skimage.segmentation import watershed
 
+from .foreground import foreground_share
 from .linking import TrackLinker
 from .object_motion import camera_compensated_flow
 from .objectness import Cues, measure, objectness
@@ -324,7 +325,10 @@ class _Finder:
         same_size = [other for other in images if other.shape == image.shape]
         motion = camera_compensated_flow(image, same_size) if same_size else []
         slots = self._slots(index, frame, moving=bool(motion))
-        regions = build_regions(image, slots.features, slots.shares, motion=motion)
+        foreground = None
+        if self._model.foreground is not None:
+            foreground = foreground_share(self._model.foreground, frame, device=self._device)
+        regions = build_regions(image, slots.features, slots.shares, motion=motion, foreground=foreground)
         tree = build_tree(regions)
         limits = self._config.min_area, self._config.max_area
         cues = measure(regions, tree, min_area=limits[0], max_area=limits[1])

@@ -39,6 +39,8 @@ class ObjectnessWeights:
     colour_saliency: float = 2.0
     feature_saliency: float = 2.0
     motion_contrast: float = 2.5
+    foreground: float = 2.0
+    foreground_contrast: float = 3.0
     border: float = -2.0
     connectivity: float = -0.7
     sides: float = -1.0
@@ -66,6 +68,10 @@ class Cues:
     feature_saliency: np.ndarray
     motion_contrast: np.ndarray
     """0 where there is no motion to be had"""
+    foreground: np.ndarray
+    """mean of the foreground network; 0 without one"""
+    foreground_contrast: np.ndarray
+    """the same against the ring, -1 to 1"""
     centre: np.ndarray
     """distance from the frame's centre, as a share of its sides"""
 
@@ -73,22 +79,19 @@ class Cues:
 def objectness(cues: Cues, weights: ObjectnessWeights | None = None) -> np.ndarray:
     """Scores (k,) in (0,1)."""
     weights = weights or ObjectnessWeights()
-    size = np.log10(np.maximum(cues.area, 1e-6)) - LOG_TYPICAL_AREA
-    logit = (
-        weights.bias
-        + weights.colour_contrast * cues.colour_contrast
-        + weights.feature_contrast * cues.feature_contrast
-        + weights.outline * cues.outline
-        + weights.colour_saliency * cues.colour_saliency
-        + weights.feature_saliency * cues.feature_saliency
-        + weights.motion_contrast * cues.motion_contrast
-        + weights.border * np.minimum(cues.border, 0.5)
-        + weights.connectivity * np.minimum(cues.connectivity, 3)
-        + weights.sides * cues.sides
-        + weights.size * size**2
-        + weights.centre * cues.centre
-    )
+    logit = sum(getattr(weights, name) * term for name, term in logit_terms(cues).items())
     return 1 / (1 + np.exp(-logit))
+
+
+def logit_terms(cues: Cues) -> dict[str, np.ndarray]:
+    """What each of `ObjectnessWeights` is multiplied with, (k,) or a number."""
+    size = np.log10(np.maximum(cues.area, 1e-6)) - LOG_TYPICAL_AREA
+    return {field.name: getattr(cues, field.name) for field in fields(Cues) if field.name != "area"} | {
+        "border": np.minimum(cues.border, 0.5),
+        "connectivity": np.minimum(cues.connectivity, 3),
+        "size": size**2,
+        "bias": np.float64(1),
+    }
 
 
 def measure(regions: Regions, tree: RegionTree, *, min_area: float = 0.0, max_area: float = 1.0) -> Cues:
@@ -145,6 +148,9 @@ class _Measurement:
         chi = 0.5 * ((palette - palette_around) ** 2 / (palette + palette_around + 1e-9)).sum(1)
         feature, feature_around = means(regions.features)
         distance = ((feature - feature_around) ** 2).sum(1)
+        foreground, foreground_around = np.zeros(len(members)), np.zeros(len(members))
+        if regions.foreground is not None:
+            foreground, foreground_around = means(regions.foreground)
         contrast = [one - other for one, other in (means(saliency) for saliency in self._saliency)]
         return {
             "area": area / regions.total_area,
@@ -157,6 +163,8 @@ class _Measurement:
             "colour_saliency": contrast[0],
             "feature_saliency": contrast[1],
             "motion_contrast": self._motion_contrast(means, len(members)),
+            "foreground": foreground,
+            "foreground_contrast": foreground - foreground_around,
             "centre": self._centre_distance(inside, area),
         }
 

@@ -51,6 +51,8 @@ class Regions:
     """(n,K) share of each slot, sums to 1"""
     motion: np.ndarray | None
     """(n,2m) motion against the camera's towards m other frames, y and x, in pixels; None for a still"""
+    foreground: np.ndarray | None
+    """(n,) 0 to 1, where the foreground network sees things; None without one"""
     pairs: np.ndarray
     """(E,2) neighbours a < b"""
     length: np.ndarray
@@ -76,12 +78,18 @@ def work_image(frame: np.ndarray) -> np.ndarray:
 
 
 def build_regions(
-    image: np.ndarray, features: np.ndarray, slots: np.ndarray, *, motion: Sequence[np.ndarray] = ()
+    image: np.ndarray,
+    features: np.ndarray,
+    slots: np.ndarray,
+    *,
+    motion: Sequence[np.ndarray] = (),
+    foreground: np.ndarray | None = None,
 ) -> Regions:
     """Segment a work image and measure its regions.
 
     image: uint8 (h,w,3) RGB. features: (h',w',C) float32 on any grid that covers the frame. slots: (h',w',K),
     shares summing to 1. motion: (h,w,2) per other frame, see `camera_compensated_flow`.
+    foreground: (h',w'), 0 to 1.
     """
     lab = cv2.cvtColor(image.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
     labels = _segment(image)
@@ -106,6 +114,7 @@ def build_regions(
         features=mean_features,
         slots=_mean_of_grid(labels, slots, count),
         motion=mean(np.concatenate(motion, 2)) if len(motion) else None,
+        foreground=None if foreground is None else _mean_of_grid(labels, foreground[..., None], count)[:, 0],
         pairs=pairs,
         length=length,
         gradient=gradient,

@@ -1,4 +1,4 @@
-"""The SMTC model: a backbone, and on top of it, if trained, the slot head.
+"""The SMTC model: a backbone, on top of it, if trained, the slot head, and beside it the foreground network.
 
 Source: arXiv 2308.09951. Letters: B clips, T frames, C channels, S semantics, P instances per semantic,
 h x w tokens, G x G correlation grid, H x W pixels.
@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from .backbone import Backbone, Features
 from .config import ModelConfig
 from .correlation import correlate, previous_frames
+from .foreground import ForegroundNet
 from .slots import SlotAttention, objectness, semantic_area, valid_instances
 
 
@@ -156,7 +157,8 @@ class SMTC(nn.Module):
 
     backbone: any :class:`~smtc_model.backbone.Backbone`. head: made for the backbone's channels, or None.
     name: what people see; the backbone's name by default. trained: whether anything in it was learnt; by
-    default what the backbone says, or False with a slot head. Training sets the attribute.
+    default what the backbone says, or False with a slot head. Training sets the attribute. foreground: a
+    trained network that tells things from background, or None.
     """
 
     def __init__(
@@ -166,6 +168,7 @@ class SMTC(nn.Module):
         *,
         name: str | None = None,
         trained: bool | None = None,
+        foreground: ForegroundNet | None = None,
     ) -> None:
         super().__init__()
         if head is not None and head.channels != backbone.channels:
@@ -175,6 +178,7 @@ class SMTC(nn.Module):
             )
         self.backbone = backbone
         self.head = head
+        self.foreground = foreground
         self.name = name or backbone.name
         self.trained = trained if trained is not None else (head is None and backbone.trained)
 

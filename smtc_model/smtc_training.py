@@ -113,7 +113,9 @@ class SlotObjective:
         """The model to keep: the student's backbone under the teacher's head."""
         backbone = copy.deepcopy(self.student.backbone).eval()
         backbone.trained = True
-        return SMTC(backbone, copy.deepcopy(self.teacher_head), name=self.student.name, trained=True).eval()
+        foreground = copy.deepcopy(self.student.foreground)
+        head = copy.deepcopy(self.teacher_head)
+        return SMTC(backbone, head, name=self.student.name, trained=True, foreground=foreground).eval()
 
     def pictures(self, batch: SlotBatch) -> dict[str, Tensor]:
         """What TensorBoard shows: the first clip above its semantics and above its instances."""

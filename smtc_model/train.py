@@ -1,9 +1,10 @@
 """`smtc-model train`: self-supervised training on a folder of videos or of frame folders.
 
-Two objectives: `dense` trains a backbone from scratch so that its features match over time, `smtc` trains the
-slot head with the paper's losses on top of any backbone (frozen, or following slowly). Every run keeps in its
-output folder `checkpoint.pt` (everything to go on from), `model.safetensors` (what the other commands take),
-`log.jsonl` and TensorBoard's events. Several GPUs: `torchrun --nproc-per-node 4 -m smtc_model train ...`.
+Three objectives: `dense` trains a backbone from scratch so that its features match over time, `smtc` the slot
+head with the paper's losses on top of any backbone (frozen, or following slowly), `foreground` a network
+that tells things from background. Every run keeps in its output folder `checkpoint.pt` (everything
+to go on from), `model.safetensors` (what the other commands take), `log.jsonl` and TensorBoard's events.
+Several GPUs: `torchrun --nproc-per-node 4 -m smtc_model train ...`.
 
 To add an objective: a configuration in `train_config.py`, a class with the attributes of
 `training.Objective`, and an entry in `_objective` and `_SPECIFIC`.
@@ -26,7 +27,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import ModelError
-from .train_config import DenseConfig, SlotConfig, TrainConfig, from_dict
+from .train_config import DenseConfig, ForegroundConfig, SlotConfig, TrainConfig, from_dict
 
 if TYPE_CHECKING:
     from .data import ClipCache
@@ -35,8 +36,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_Specific = DenseConfig | SlotConfig | ForegroundConfig
 MODEL_FILE = "model.safetensors"
-_SPECIFIC = {"dense": DenseConfig, "smtc": SlotConfig}
+_SPECIFIC = {"dense": DenseConfig, "smtc": SlotConfig, "foreground": ForegroundConfig}
 # What differs from the defaults of TrainConfig; the paper's "efficient" schedule, one of its four GPUs.
 _DEFAULTS: dict[str, dict[str, Any]] = {
     "dense": {},
@@ -48,6 +50,15 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
         "schedule": "cosine",
         "final_lr_share": 0.1,
         "ema": 0.999,
+    },
+    "foreground": {
+        "steps": 2000,
+        "clips": 12,
+        "lr": 1e-3,
+        "weight_decay": 0.02,
+        "schedule": "cosine",
+        "warmup": 100,
+        "ema": 0.998,
     },
 }
 
@@ -75,6 +86,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("training", TrainConfig),
         ("objective dense", DenseConfig),
         ("objective smtc", SlotConfig),
+        ("objective foreground", ForegroundConfig),
     ):
         group = parser.add_argument_group(title)
         for field in dataclasses.fields(kind):
@@ -127,7 +139,7 @@ def _train(
     objective: Objective,
     cache: ClipCache,
     config: TrainConfig,
-    specific: DenseConfig | SlotConfig,
+    specific: _Specific,
     stored: dict[str, Any] | None,
     device,
     processes: Processes,
@@ -191,7 +203,7 @@ class _Record:
         folder: Path,
         trainer: Trainer,
         config: TrainConfig,
-        specific: DenseConfig | SlotConfig,
+        specific: _Specific,
         cache: ClipCache,
         *,
         log_every: int,
@@ -309,7 +321,7 @@ def _configured(
     return from_dict(kind, values)
 
 
-def _objective(name: str, config: TrainConfig, specific: DenseConfig | SlotConfig) -> Objective:
+def _objective(name: str, config: TrainConfig, specific: _Specific) -> Objective:
     model = _starting_model(config.backbone)
     if not any(True for _ in model.backbone.parameters()) and name == "dense":
         raise ModelError(f"Backbone {config.backbone!r} has nothing to train; choose another --backbone.")
@@ -317,6 +329,10 @@ def _objective(name: str, config: TrainConfig, specific: DenseConfig | SlotConfi
         from .dense_training import DenseObjective
 
         return DenseObjective(model, specific)
+    if name == "foreground":
+        from .foreground_training import ForegroundObjective
+
+        return ForegroundObjective(model, specific)
     from .config import ModelConfig
     from .smtc import SMTC
     from .smtc_training import SlotObjective
@@ -325,7 +341,9 @@ def _objective(name: str, config: TrainConfig, specific: DenseConfig | SlotConfi
         slots = ModelConfig(num_semantics=specific.semantics, num_instances=specific.instances)
         if not model.backbone.trained:
             logger.warning("the backbone %r is not trained: slots on top of it learn little", config.backbone)
+        foreground = model.foreground
         model = SMTC.with_new_head(model.backbone, slots, name=model.name)
+        model.foreground = foreground
     return SlotObjective(model, specific)
 
 

@@ -132,6 +132,30 @@ class SlotConfig:
         _require(self.backbone_lr_share >= 0, "backbone_lr_share must not be negative")
 
 
+@dataclasses.dataclass(frozen=True)
+class ForegroundConfig:
+    """The foreground network (`foreground_training.py`).
+
+    size: shorter side in pixels of what the network is shown, in 4:3. min_crop: least share of the frame that
+    is shown. colour, hue, grey, blur: changes of the picture. doubt: how much less a still place counts where
+    the network is sure of a thing; doubt_after: the step from which on it may doubt.
+    """
+
+    size: int = 192
+    min_crop: float = 0.55
+    colour: float = 0.35
+    hue: float = 0.05
+    grey: float = 0.15
+    blur: float = 0.2
+    doubt: float = 0.7
+    doubt_after: int = 700
+
+    def __post_init__(self) -> None:
+        _require(self.size >= 96 and self.size % 96 == 0, f"size must be a multiple of 96, got {self.size}")
+        _require(0 < self.min_crop <= 1, f"min_crop must lie in (0, 1], got {self.min_crop}")
+        _require(0 <= self.doubt <= 1, f"doubt must lie in [0, 1], got {self.doubt}")
+
+
 def from_dict(kind: type, values: dict[str, Any]):
     """A configuration of class `kind` from the JSON of a checkpoint; lists become tuples."""
     known = {field.name for field in dataclasses.fields(kind)}

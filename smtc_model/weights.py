@@ -19,6 +19,7 @@ from .backbone import BACKBONES, TIMM_PREFIX, Backbone, Progress, create_backbon
 from .checkpoint import backbone_state, read_checkpoint, read_metadata, write_checkpoint
 from .config import ModelConfig
 from .errors import ModelError
+from .foreground import ForegroundNet
 from .smtc import SMTC, SlotHead, backbone_hash
 
 logger = logging.getLogger(__name__)
@@ -122,6 +123,7 @@ def save_model(
         "backbone_hash": backbone_hash(model.backbone),
         "includes_backbone": include_backbone,
         "config": model.config.to_dict() if model.has_slots else None,
+        "foreground": model.foreground is not None,
         "trained": model.trained,
         "licence": licence,
         "description": description,
@@ -247,7 +249,8 @@ def _from_ours(
     except (KeyError, TypeError, ValueError) as error:
         raise ModelError(f"the description inside {str(path)!r} can't be used: {error}") from error
     head = None if config is None else SlotHead(backbone.channels, config)
-    model = SMTC(backbone, head, name=path.stem, trained=trained)
+    foreground = ForegroundNet() if metadata.get("foreground") else None
+    model = SMTC(backbone, head, name=path.stem, trained=trained, foreground=foreground)
     if with_backbone:
         backbone.trained = trained
         _fill(model, state, path)
@@ -257,7 +260,10 @@ def _from_ours(
                 f"the slot head in {str(path)!r} was trained on other weights of {backbone.name!r} "
                 "than those here"
             )
-        _fill(model.head, {name.removeprefix("head."): value for name, value in state.items()}, path)
+        for part, module in (("head.", head), ("foreground.", foreground)):
+            own = {n.removeprefix(part): value for n, value in state.items() if n.startswith(part)}
+            if module is not None or own:
+                _fill(module or torch.nn.Module(), own, path)
     return _follow_config(model)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import cv2
+import numpy as np
 import pytest
 import torch
 from golden import head_state
@@ -34,3 +36,26 @@ def no_weights_found(tmp_path, monkeypatch):
     monkeypatch.setattr("smtc_model.assets.bundled_weights_folder", lambda: tmp_path / "bundled")
     monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_: None)
     return folder
+
+
+@pytest.fixture(scope="session")
+def clips(tmp_path_factory):
+    """Four clips of six frames: a textured square wanders over a textured ground."""
+    root = tmp_path_factory.mktemp("clips")
+    rng = np.random.default_rng(0)
+    for number in range(4):
+        folder = root / f"clip{number}"
+        folder.mkdir()
+        ground = cv2.resize(rng.integers(0, 256, (9, 12, 3), dtype=np.uint8), (96, 72))
+        square = cv2.resize(rng.integers(0, 256, (5, 5, 3), dtype=np.uint8), (28, 28))
+        for index in range(6):
+            frame = ground.copy()
+            x, y = 10 + 6 * index, 8 + (3 + number) * index
+            frame[y : y + 28, x : x + 28] = square[: 72 - y]
+            cv2.imwrite(str(folder / f"{index:02d}.png"), frame)
+    return root
+
+
+@pytest.fixture(scope="session")
+def cache_folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")

@@ -190,6 +190,30 @@ def test_a_trained_head_is_for_stills_unless_asked_for(video):
     assert made(motion_offsets=(1,), head_with_motion=True) == (True, 8)
 
 
+class _LeftHalf(torch.nn.Module):
+    """A foreground network that is sure of the left half of the frame."""
+
+    size_multiple = 32
+
+    def forward(self, frames):
+        height, width = (side // 4 for side in frames.shape[-2:])
+        logits = torch.full((len(frames), height, width), -6.0)
+        logits[..., : width // 2] = 6.0
+        return logits
+
+
+def test_a_foreground_network_prefers_what_it_sees(video):
+    backbone = create_backbone("colour-texture")
+    scores = []
+    for net in (None, _LeftHalf()):
+        model = SMTC(backbone, foreground=net).eval()
+        found = SlotCache(model, video, config=STILL, device="cpu").candidates(0)
+        left = found.regions.centre[:, 1] < found.regions.labels.shape[1] / 2
+        scores.append([found.score[: len(left)][side].max() for side in (left, ~left)])
+    before, after = (left / right for left, right in scores)
+    assert after > 2 * before
+
+
 def test_split_separates_two_things_in_one_mask(model):
     frame, labels = draw_frame(0)
     parts = split_mask(model, frame, labels > 0, parts=2, device="cpu")

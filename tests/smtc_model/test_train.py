@@ -6,7 +6,6 @@ import argparse
 import json
 import socket
 
-import cv2
 import numpy as np
 import pytest
 import torch
@@ -31,29 +30,6 @@ from smtc_model.weights import load_model, save_model
 
 TINY = {"widths": [8, 8, 16, 16], "depths": [1, 1, 1]}
 TINY_DENSE = {"crop": 48, "source_side": (40.0, 64.0), "anchors": 3}
-
-
-@pytest.fixture(scope="session")
-def clips(tmp_path_factory):
-    """Four clips of six frames: a textured square wanders over a textured ground."""
-    root = tmp_path_factory.mktemp("clips")
-    rng = np.random.default_rng(0)
-    for number in range(4):
-        folder = root / f"clip{number}"
-        folder.mkdir()
-        ground = cv2.resize(rng.integers(0, 256, (9, 12, 3), dtype=np.uint8), (96, 72))
-        square = cv2.resize(rng.integers(0, 256, (5, 5, 3), dtype=np.uint8), (28, 28))
-        for index in range(6):
-            frame = ground.copy()
-            x, y = 10 + 6 * index, 8 + (3 + number) * index
-            frame[y : y + 28, x : x + 28] = square[: 72 - y]
-            cv2.imwrite(str(folder / f"{index:02d}.png"), frame)
-    return root
-
-
-@pytest.fixture(scope="session")
-def cache_folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("cache")
 
 
 @pytest.fixture(scope="session")
@@ -161,6 +137,20 @@ def test_slot_result_has_slots_and_an_untouched_frozen_backbone(arguments, tmp_p
     before = load_model(tiny_backbone, device="cpu").backbone.state_dict()
     for name, value in model.backbone.state_dict().items():
         assert torch.equal(value, before[name]), name
+
+
+def test_foreground_training_touches_only_its_network(arguments, tmp_path):
+    train.run(smtc(arguments, output="slots", steps=1))
+    slots = tmp_path / "slots" / train.MODEL_FILE
+    run = {"objective": "foreground", "output": "front", "steps": 2, "size": 96, "backbone": slots}
+    train.run(arguments(**run))
+    model = load_model(tmp_path / "front" / train.MODEL_FILE, device="cpu")
+    assert model.has_slots
+    assert model.foreground is not None
+    before = load_model(slots, device="cpu").state_dict()
+    after = model.state_dict()
+    assert all(torch.equal(value, after[name]) for name, value in before.items())
+    assert {name.split(".")[0] for name in set(after) - set(before)} == {"foreground"}
 
 
 def test_pictures_and_scalars_reach_tensorboard(arguments, tmp_path):
