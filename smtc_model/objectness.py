@@ -2,8 +2,8 @@
 
 Cues, each measured on candidates made of regions: contrast of colours and features with a ring around it,
 strength of its outline, boundary connectivity of the background (Zhu et al., "Saliency Optimization from
-Robust Background Detection", CVPR 2014), contact with the frame's border, size, and for videos motion
-against the ring. They are added with a few weights set by hand.
+Robust Background Detection", CVPR 2014), contact with the frame's border, size, what the
+foreground network sees there and around it, and for videos motion against the ring. They are added with a few weights set by hand.
 
 Letters: k candidates, n regions, see `regions`.
 """
@@ -39,7 +39,7 @@ class ObjectnessWeights:
     colour_saliency: float = 2.0
     feature_saliency: float = 2.0
     motion_contrast: float = 2.5
-    foreground: float = 2.0
+    foreground: float = 3.0
     foreground_contrast: float = 3.0
     border: float = -2.0
     connectivity: float = -0.7
@@ -69,7 +69,7 @@ class Cues:
     motion_contrast: np.ndarray
     """0 where there is no motion to be had"""
     foreground: np.ndarray
-    """mean of the foreground network; 0 without one"""
+    """mean of the foreground network over one half, -0.5 to 0.5; 0 without one"""
     foreground_contrast: np.ndarray
     """the same against the ring, -1 to 1"""
     centre: np.ndarray
@@ -148,7 +148,7 @@ class _Measurement:
         chi = 0.5 * ((palette - palette_around) ** 2 / (palette + palette_around + 1e-9)).sum(1)
         feature, feature_around = means(regions.features)
         distance = ((feature - feature_around) ** 2).sum(1)
-        foreground, foreground_around = np.zeros(len(members)), np.zeros(len(members))
+        foreground = foreground_around = np.full(len(members), 0.5)
         if regions.foreground is not None:
             foreground, foreground_around = means(regions.foreground)
         contrast = [one - other for one, other in (means(saliency) for saliency in self._saliency)]
@@ -163,7 +163,7 @@ class _Measurement:
             "colour_saliency": contrast[0],
             "feature_saliency": contrast[1],
             "motion_contrast": self._motion_contrast(means, len(members)),
-            "foreground": foreground,
+            "foreground": foreground - 0.5,
             "foreground_contrast": foreground - foreground_around,
             "centre": self._centre_distance(inside, area),
         }

@@ -26,7 +26,6 @@ class MergeWeights:
     slots: float = 1.0
     edge: float = 0.7
     motion: float = 1.0
-    foreground: float = 1.0
     size_power: float = 0.8
     """How much the size of the smaller partner counts: 0 not at all, 1 as in Ward's method."""
 
@@ -58,9 +57,6 @@ class _Merger:
         self._palette = self._sums(regions.palette, regions.area)
         self._features = self._sums(regions.features, regions.area)
         self._slots = self._sums(regions.slots, regions.area)
-        self._foreground = None
-        if regions.foreground is not None:
-            self._foreground = self._sums(regions.foreground[:, None], regions.area)
         self._motion = None if regions.motion is None else self._sums(regions.motion, regions.area)
         self.neighbours: list[dict[int, tuple[float, float]] | None] = [{} for _ in range(2 * count - 1)]
         for (a, b), length, gradient in zip(
@@ -89,22 +85,12 @@ class _Merger:
             difference = self._motion[node] / area - self._motion[others] / areas
             distance = np.sqrt((difference**2).sum(1) / (difference.shape[1] / 2))
             cost += weights.motion * np.minimum(distance / _MOTION_SCALE_PX, _CAP)
-        if self._foreground is not None:
-            difference = self._foreground[node] / area - self._foreground[others] / areas
-            cost += weights.foreground * np.abs(difference[:, 0])
         smaller = np.minimum(area, areas[:, 0]) / self._total
         return cost * (smaller * self._count) ** weights.size_power
 
     def merge(self, one: int, other: int, node: int) -> None:
         """Make `node` out of two neighbours."""
-        for sums in (
-            self.area,
-            self._palette,
-            self._features,
-            self._slots,
-            self._motion,
-            self._foreground,
-        ):
+        for sums in (self.area, self._palette, self._features, self._slots, self._motion):
             if sums is not None:
                 sums[node] = sums[one] + sums[other]
         merged: dict[int, tuple[float, float]] = {}
