@@ -3,7 +3,8 @@
 Cues, each measured on candidates made of regions: contrast of colours and features with a ring around it,
 strength of its outline, boundary connectivity of the background (Zhu et al., "Saliency Optimization from
 Robust Background Detection", CVPR 2014), contact with the frame's border, size, what the
-foreground network sees there and around it, and for videos motion against the ring. They are added with a few weights set by hand.
+foreground network sees there and around it, and for videos motion against the ring. They are added with a few
+weights set by hand.
 
 Letters: k candidates, n regions, see `regions`.
 """

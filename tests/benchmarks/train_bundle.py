@@ -2,7 +2,8 @@
 
     python tests/benchmarks/train_bundle.py RUN/model.safetensors assets/weights/smtc-compact.safetensors
 
-If the destination exists and the source is a slot head on its backbone, the provenance of both is kept.
+If the destination exists and the source has the same backbone with something trained beside it (a slot head,
+the foreground network), the provenance of all parts is kept.
 Stores half precision, marks the file as the default of `load_model`, and checks that what comes back gives
 the same features to within half precision.
 """
@@ -28,12 +29,17 @@ def with_colour(model: SMTC, share: float) -> SMTC:
     return SMTC(backbone, name=model.name, trained=model.trained).eval()
 
 
-def on_backbone_of(model: SMTC, destination: Path, provenance: dict) -> dict:
-    """Provenance of the destination's backbone and of the slots, if `model` has the same backbone."""
+PARTS = {"smtc": "slots", "foreground": "foreground"}
+"""What each objective trains beside a backbone that stays as it is."""
+
+
+def with_older_parts(model: SMTC, destination: Path, provenance: dict) -> dict:
+    """Provenance of the destination's parts and of the one trained now, if `model` has the same backbone."""
     if backbone_hash(load_model(destination, device="cpu").backbone) != backbone_hash(model.backbone):
         return provenance
     before = (read_metadata(destination) or {}).get("provenance", {})
-    return {"backbone": before.get("backbone", before), "slots": provenance}
+    parts = before if "backbone" in before else {"backbone": before}
+    return {**parts, PARTS[provenance["objective"]]: provenance}
 
 
 def main() -> None:
@@ -48,8 +54,8 @@ def main() -> None:
     if args.colour_share is not None:
         model = with_colour(model, args.colour_share)
     provenance = (read_metadata(args.source) or {}).get("provenance", {})
-    if model.has_slots and args.destination.is_file():
-        provenance = on_backbone_of(model, args.destination, provenance)
+    if provenance.get("objective") in PARTS and args.destination.is_file():
+        provenance = with_older_parts(model, args.destination, provenance)
     save_model(
         model,
         args.destination,
