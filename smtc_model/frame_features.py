@@ -61,14 +61,21 @@ class FrameFeatures:
 
     def _computed(self, frame: np.ndarray) -> Tensor:
         """float16 (C,h,w)"""
-        image = torch.from_numpy(np.ascontiguousarray(frame)).to(self._device)
-        image = image.permute(2, 0, 1)[None].float() / 255
+        pixels = torch.from_numpy(np.ascontiguousarray(frame)).to(self._device)
         size = input_size(self._config, self._backbone.stride, frame.shape[:2])
-        if size != frame.shape[:2]:
-            image = F.interpolate(image, size, mode="bilinear", antialias=True).clamp_(0, 1)
+        # One colour after the other: floats of a whole frame of 4K are a lot of memory.
+        colours = [_resized(pixels[..., colour].float(), size) for colour in range(3)]
+        image = torch.stack(colours)[None].div_(255).clamp_(0, 1)
         maps = getattr(self._backbone(image), self._config.features)[0]
         # In one order in memory, as they come from the cache: sums round differently in another.
         return maps.float().clamp(-_LARGEST_HALF, _LARGEST_HALF).half().contiguous()
+
+
+def _resized(colour: Tensor, size: tuple[int, int]) -> Tensor:
+    """(H,W) float -> one of that size."""
+    if size == tuple(colour.shape):
+        return colour
+    return F.interpolate(colour[None, None], size, mode="bilinear", antialias=True)[0, 0]
 
 
 def for_inference(backbone: nn.Module, device: torch.device) -> nn.Module:

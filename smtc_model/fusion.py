@@ -9,6 +9,7 @@ Letters: H x W pixels, hf x wf cells of the fine grid, h x w tokens, C feature c
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
@@ -50,10 +51,19 @@ class FrameFusion:
 
     Call `start` for a keyframe; for every other frame `look`, then `motion`, then `fuse`.
 
-    cells: cells of the fine grid along each side of a token.
+    cells: cells of the fine grid along each side of a token. between: called again and again while work is
+    going on; may raise, to end it.
     """
 
-    def __init__(self, config: PropagationConfig, device: torch.device, *, cells: int) -> None:
+    def __init__(
+        self,
+        config: PropagationConfig,
+        device: torch.device,
+        *,
+        cells: int,
+        between: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._between = between
         self._config = config
         self._device = device
         self._cells = cells
@@ -73,7 +83,11 @@ class FrameFusion:
         self._fine_size = (h * self._cells, w * self._cells)
         self._previous = self._view(frame)
         size = self._fine_size[::-1]
-        maps = [cv2.resize((labels == i).astype(np.float32), size, interpolation=cv2.INTER_AREA) for i in ids]
+        maps = []
+        for label in ids:
+            mask = (labels == label).astype(np.float32)
+            maps.append(cv2.resize(mask, size, interpolation=cv2.INTER_AREA))
+            self._between()
         self._soft = torch.from_numpy(np.stack(maps)).to(self._device)
         if self._appearance is not None:
             self._appearance.learn(self._appearance.describe(frame, features), self._soft, keyframe=True)
@@ -103,14 +117,20 @@ class FrameFusion:
         if self._appearance is not None:
             possible, around = _where_to_look([opinion for _, _, opinion in opinions], features.shape[:2])
             seen = self._appearance.describe(self._current.frame, features, look=(possible, around))
+            self._between()
             scores = self._appearance.predict(seen)
+            self._between()
             opinions.append(("appearance", config.target_weight, self._upsampled(scores)))
         self.opinions = {name: opinion for name, _, opinion in opinions}
         floors = {"appearance": config.target_floor}
-        logits = sum(weight * (map_ + floors.get(name, _FLOOR)).log() for name, weight, map_ in opinions)
+        logits = torch.zeros_like(self._soft)
+        for name, weight, opinion in opinions:
+            logits += (opinion + floors.get(name, _FLOOR)).log_().mul_(weight)
+            self._between()
         if config.distance_weight > 0:
             remote = [_remoteness(m, 4.0 * self._cells) for m in self.opinions["motion"][1:].cpu().numpy()]
             remote = torch.from_numpy(np.stack(remote)).to(self._device)
+            self._between()
             logits[1:] -= (remote * (config.distance_weight / self._cells)).clamp_max_(8.0)
         soft = settle(self._follow_edges(settle(torch.softmax(logits, 0))))
         if self._appearance is not None:
@@ -132,7 +152,10 @@ class FrameFusion:
         if config.guide_radius < 1:
             return soft
         filtered = GuidedFilter(self._current.guide, radius=config.guide_radius, epsilon=config.guide_epsilon)
-        maps = [np.clip(filtered(channel), 0, 1) for channel in soft[1:].cpu().numpy()]
+        maps = []
+        for channel in soft[1:].cpu().numpy():
+            maps.append(np.clip(filtered(channel), 0, 1))
+            self._between()
         rest = np.clip(1 - sum(maps), 0, 1)
         smoothed = torch.from_numpy(np.stack([rest, *maps])).to(self._device)
         return smoothed / smoothed.sum(0, keepdim=True).clamp_min(1e-6)
@@ -142,7 +165,7 @@ def settle(soft: Tensor) -> Tensor:
     """(L,hf,wf): drop what is hardly there, so that it does not spread from frame to frame."""
     limit = (soft.amax(0, keepdim=True) / 2).clamp_max(_SETTLED)
     kept = torch.where(soft < limit, 0.0, soft)
-    return kept / kept.sum(0, keepdim=True)
+    return kept.div_(kept.sum(0, keepdim=True))
 
 
 def _where_to_look(opinions: list[Tensor], size: tuple[int, int]) -> tuple[Tensor, Tensor]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import os
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple, Protocol
 
@@ -86,10 +87,12 @@ class Propagator:
         self._motion: dict[int, Tensor] = {}
         self._first: tuple[Tensor, Tensor] | None = None
         self.between: Callable[[], None] = lambda: None
-        """Called between the parts of a step; may raise, to end the run within it."""
+        """Called between the parts of all that takes long; may raise, to end the run within it."""
         self._features = FrameFeatures(model, self.config, self.device)
         cells = max(1, self._backbone.stride // self._features.enlarge // 2)
-        self._fusion = FrameFusion(self.config, self.device, cells=cells) if self.config.refine else None
+        self._fusion = None
+        if self.config.refine:
+            self._fusion = FrameFusion(self.config, self.device, cells=cells, between=lambda: self.between())
 
     @property
     def ids(self) -> tuple[int, ...]:
@@ -164,7 +167,7 @@ class Propagator:
         if self.config.minmax:
             maps = _minmax(maps)
         if self.config.refine:
-            return refine_labels(maps, soft.ids, frame)
+            return refine_labels(maps, soft.ids, frame, between=self.between)
         return upsample_labels(maps, soft.ids, frame.shape[:2])
 
     def _to_remember(self, vote: Tensor, fused: Tensor) -> Tensor:
@@ -185,6 +188,7 @@ class Propagator:
             mask = torch.from_numpy((labels == label).astype(np.float32)).to(self.device)[None, None]
             align = {"align_corners": False} if config.label_grid == "bilinear" else {}
             maps.append(F.interpolate(mask, size, mode=_GRID_MODES[config.label_grid], **align)[0, 0])
+            self.between()
         return torch.stack(maps, -1)
 
     def _find_earlier(self, slot: int, *, channels: range) -> None:
@@ -320,8 +324,24 @@ def propagate(
     )
     run.take_soft = take_soft
     if direction == "both":
-        return run.both_ways(start, stop)
-    return run.one_way(start, stop, backward=direction == "backward")
+        found = run.both_ways(start, stop)
+    else:
+        found = run.one_way(start, stop, backward=direction == "backward")
+    return _sharing_cores(found) if overlap and chosen.type == "cpu" else found
+
+
+def _sharing_cores(frames: Iterator[PropagatedFrame]) -> Iterator[PropagatedFrame]:
+    """The same frames, with half of the cores for each of torch's operations while they are computed.
+
+    The run's own threads keep the cores busy; operations that wait for one another's threads as well take
+    more processor time, and many times longer where another program is busy.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(min(before, max(1, (os.cpu_count() or 1) // 2)))
+    try:
+        yield from frames
+    finally:
+        torch.set_num_threads(before)
 
 
 def _device_of(model: nn.Module) -> torch.device:

@@ -82,7 +82,11 @@ class PropagationRun:
         walk = self._walk(propagator, start, stop, backward=backward, resumable=True)
         with closing(self._ahead(walk, "matching")) as steps:
             for step in steps:
-                yield self._frame(propagator, step, (step.source,))
+                try:
+                    frame = self._frame(propagator, step, (step.source,))
+                except _CancelledError:
+                    return
+                yield frame
                 self._save(step)
 
     def both_ways(self, start: int, stop: int) -> Iterator[PropagatedFrame]:
@@ -94,7 +98,11 @@ class PropagationRun:
         walk = self._there_and_back(forward, max(start, keys[0]), stop)
         with closing(self._ahead(walk, "matching")) as steps:
             for step, sources in steps:
-                yield self._frame(forward, step, sources)
+                try:
+                    frame = self._frame(forward, step, sources)
+                except _CancelledError:
+                    return
+                yield frame
                 self._save(step)
 
     def _there_and_back(
@@ -169,11 +177,11 @@ class PropagationRun:
         record = self._record if resumable else None
         with closing(self._ahead(self._described(order), "features")) as described:
             for index, frame, features in described:
-                if index in self._keyframes:
-                    propagator.add_keyframe(index, frame, self._keyframes[index], features=features)
-                    source = index
-                    continue
                 try:
+                    if index in self._keyframes:
+                        propagator.add_keyframe(index, frame, self._keyframes[index], features=features)
+                        source = index
+                        continue
                     soft = propagator.step(index, frame, features=features)
                 except _CancelledError:
                     return

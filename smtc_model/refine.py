@@ -10,7 +10,7 @@ Letters: H x W pixels, hf x wf cells of the grid of the soft labels, L label cha
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import cv2
 import numpy as np
@@ -102,12 +102,18 @@ def upsample_labels(soft: np.ndarray, ids: Sequence[int], size: tuple[int, int])
 
 
 def refine_labels(
-    soft: np.ndarray, ids: Sequence[int], frame: np.ndarray, *, radius: int = 2, epsilon: float = 1e-4
+    soft: np.ndarray,
+    ids: Sequence[int],
+    frame: np.ndarray,
+    *,
+    radius: int = 2,
+    epsilon: float = 1e-4,
+    between: Callable[[], None] = lambda: None,
 ) -> np.ndarray:
     """Soft labels -> labels of each pixel, following the frame's edges within the uncertain band.
 
     soft: (L,hf,wf) float32 in [0,1]; ids: the label of each channel, the background's 0 first; frame: uint8
-    (H,W,3) RGB. Returns uint16 (H,W).
+    (H,W,3) RGB; between: called after each object, may raise. Returns uint16 (H,W).
     """
     height, width = frame.shape[:2]
     best = np.zeros((height, width), np.float32)
@@ -118,6 +124,7 @@ def refine_labels(
         better = full > best[region]
         best[region][better] = full[better]
         labels[region][better] = label
+        between()
     labels[background >= best] = 0
     return labels
 

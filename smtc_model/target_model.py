@@ -51,8 +51,11 @@ class TargetModel:
 
     def embed(self, descriptors: Tensor) -> Tensor:
         """(m,d) -> (m,D+1) random Fourier features and a constant."""
-        waves = torch.addmm(self._phases, descriptors, self._frequencies).cos_().mul_(self._scale)
-        return torch.cat([waves, waves.new_ones((len(waves), 1))], 1)
+        embedded = descriptors.new_ones((len(descriptors), len(self._phases) + 1))
+        waves = embedded[:, :-1]
+        torch.addmm(self._phases, descriptors, self._frequencies, out=waves)
+        waves.cos_().mul_(self._scale)
+        return embedded
 
     def fade(self, share: float) -> None:
         """Keep only this share of all that was learnt so far, keyframes included."""

@@ -2,6 +2,8 @@
 
     python tests/benchmarks/long_video.py ROOT/JPEGImages/480p/hockey ROOT/Annotations/480p/hockey \
         --frames 100000 --size 96 64 --limit-mib 1500
+    python tests/benchmarks/long_video.py ... --frames 20 --size 3840 2160 --clip-frames 6 --short-side 480 \
+        --objects 50 --limit-mib 2500
 
 A clip is gone through to and fro until there are so many frames; nothing but one clip of that size is in
 memory. The limit holds for the process's own memory (RLIMIT_DATA), so that exceeding it ends the run.
@@ -23,15 +25,15 @@ import torch
 from PIL import Image
 
 from smtc_model.propagation import propagate
-from smtc_model.propagation_config import PRESETS
+from smtc_model.propagation_config import PRESETS, PropagationConfig
 from smtc_model.weights import load_model
 
 
 class Endless:
     """A clip to and fro, uint8 (H,W,3), as long as wanted."""
 
-    def __init__(self, folder: Path, count: int, size: tuple[int, int]) -> None:
-        paths = sorted(folder.iterdir())
+    def __init__(self, folder: Path, count: int, size: tuple[int, int], *, clip_frames: int | None) -> None:
+        paths = sorted(folder.iterdir())[:clip_frames]
         self._frames = [
             cv2.resize(np.array(Image.open(p).convert("RGB")), size, interpolation=cv2.INTER_AREA)
             for p in paths
@@ -67,16 +69,41 @@ def resident_mib() -> float:
     return pages * resource.getpagesize() / 2**20
 
 
+def cancelled_after(
+    delay_s: float, model: torch.nn.Module, clip: Endless, labels: np.ndarray, config: PropagationConfig
+) -> float:
+    """Seconds that a run takes to end when it is cancelled so long after its second frame, while it works."""
+    cancelled, moment = threading.Event(), []
+
+    def cancel() -> None:
+        moment.append(time.perf_counter())
+        cancelled.set()
+
+    frames = propagate(model, clip, {0: labels}, config=config, device="cpu", cancelled=cancelled.is_set)
+    for _ in range(2):
+        next(frames)
+    timer = threading.Timer(delay_s, cancel)
+    timer.start()
+    for _frame in frames:
+        pass
+    ended = time.perf_counter()
+    timer.join()
+    return ended - moment[0]
+
+
 def main() -> int:
-    """Print speed and memory ten times, and how long a cancel takes at the end."""
+    """Print speed and memory ten times, and how long a cancel takes."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("frames_folder", type=Path)
     parser.add_argument("masks_folder", type=Path)
     parser.add_argument("--frames", type=int, default=100_000)
     parser.add_argument("--size", type=int, nargs=2, default=(96, 64), metavar=("W", "H"))
+    parser.add_argument("--clip-frames", type=int, help="only the first so many of the clip; default: all")
     parser.add_argument("--short-side", type=int, help="of the features' input; default: of the frames")
     parser.add_argument("--objects", type=int, default=0, help="a grid of so many instead of the mask")
     parser.add_argument("--limit-mib", type=int, default=0, help="RLIMIT_DATA; 0: none")
+    parser.add_argument("--cancels", type=int, default=8, help="runs that are cancelled at some moment")
+    parser.add_argument("--frame-s", type=float, default=1.0, help="those moments lie in so many seconds")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--model", help="name or file; the bundled one by default")
     arguments = parser.parse_args()
@@ -86,12 +113,11 @@ def main() -> int:
     torch.set_num_threads(arguments.threads)
     cv2.setNumThreads(arguments.threads)
     size = tuple(arguments.size)
-    clip = Endless(arguments.frames_folder, arguments.frames, size)
+    clip = Endless(arguments.frames_folder, arguments.frames, size, clip_frames=arguments.clip_frames)
     labels = first_labels(arguments.masks_folder, size, arguments.objects)
     config = dataclasses.replace(PRESETS["default"], short_side_px=arguments.short_side or min(size))
     model = load_model(arguments.model, device="cpu")
-    cancelled = threading.Event()
-    frames = propagate(model, clip, {0: labels}, config=config, device="cpu", cancelled=cancelled.is_set)
+    frames = propagate(model, clip, {0: labels}, config=config, device="cpu")
     part = max(1, arguments.frames // 10)
     print("| frames | frames/s | processor s/frame | resident MiB | peak MiB |\n|---|---|---|---|---|")
     clocks = time.perf_counter(), time.process_time()
@@ -102,14 +128,15 @@ def main() -> int:
             cells = f"{part / wall:.2f} | {processor / part:.4f} | {resident_mib():.0f} | {peak:.0f}"
             print(f"| {count} | {cells} |", flush=True)
             clocks = time.perf_counter(), time.process_time()
-        if count >= arguments.frames - max(2, part // 10):
-            break
-    started = time.perf_counter(), time.process_time()
-    cancelled.set()
-    left = sum(1 for _ in frames)
-    wall, processor = time.perf_counter() - started[0], time.process_time() - started[1]
+    frames.close()
+    waits = [
+        cancelled_after(arguments.frame_s * (i + 0.5) / arguments.cancels, model, clip, labels, config)
+        for i in range(arguments.cancels)
+    ]
+    if waits:
+        middle, longest = np.median(waits), max(waits)
+        print(f"\ncancelled {len(waits)} times: {middle:.3f} s in the middle, {longest:.3f} s at most")
     alive = [t.name for t in threading.enumerate() if t.name.startswith("propagation")]
-    print(f"\ncancelled: {wall:.3f} s, {processor:.3f} s of processor time, {left} frames after it")
     print(f"threads left: {alive or 'none'}")
     return 0
 

@@ -106,7 +106,7 @@ def flow_labels(sequence: Sequence, first: np.ndarray) -> Iterator[tuple[int, np
 
 
 def predictions(
-    method: str, model: torch.nn.Module, sequence: Sequence, config: PropagationConfig
+    method: str, model: torch.nn.Module, sequence: Sequence, config: PropagationConfig, *, overlap: bool
 ) -> Iterator[tuple[int, np.ndarray]]:
     """(frame, labels) of every frame but the first."""
     first = np.where(sequence.masks[0] == VOID, 0, sequence.masks[0])
@@ -118,12 +118,19 @@ def predictions(
         with torch.inference_mode():
             yield from reference_labels(model, sequence, first, config)
     else:
-        for frame in propagate(model, sequence.frames, {0: first}, config=config, device="cpu"):
+        for frame in propagate(
+            model, sequence.frames, {0: first}, config=config, device="cpu", overlap=overlap
+        ):
             yield frame.index, frame.labels
 
 
 def score(
-    method: str, model: torch.nn.Module, sequence: Sequence, config: PropagationConfig
+    method: str,
+    model: torch.nn.Module,
+    sequence: Sequence,
+    config: PropagationConfig,
+    *,
+    overlap: bool = True,
 ) -> dict[str, float]:
     """J, F, wall and processor seconds per frame."""
     first = sequence.masks[0]
@@ -131,7 +138,7 @@ def score(
     found: list[tuple[float, float]] = []
     spent = np.zeros(2)
     started = _clocks()
-    for index, labels in predictions(method, model, sequence, config):
+    for index, labels in predictions(method, model, sequence, config, overlap=overlap):
         spent += _clocks() - started
         truth = sequence.masks.get(index)
         if truth is not None and index < len(sequence.frames) - 1:
@@ -159,7 +166,7 @@ def run_method(method: str, arguments: argparse.Namespace, results: multiprocess
     config = dataclasses.replace(config, **dict(arguments.set))
     for name in arguments.sequences:
         sequence = Sequence.load(arguments.root, name, arguments.frames)
-        row = score(method, model, sequence, config)
+        row = score(method, model, sequence, config, overlap=not arguments.serial)
         row["peak"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
         results.put((name, row))
 
@@ -179,6 +186,7 @@ def main() -> int:
     parser.add_argument("--frames", type=int, help="only the first so many frames of each")
     parser.add_argument("--model", help="name or file; the bundled one by default")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--serial", action="store_true", help="no threads of the run's own")
     parser.add_argument("--set", type=setting, nargs="+", default=[], metavar="NAME=VALUE")
     arguments = parser.parse_args()
     if not arguments.sequences:

@@ -7,8 +7,10 @@ import threading
 
 import numpy as np
 import pytest
+import torch
 from test_propagation import Clip
 
+from smtc_model import refine
 from smtc_model.backbone import create_backbone
 from smtc_model.fusion import FrameFusion
 from smtc_model.propagation import propagate
@@ -46,6 +48,40 @@ def test_a_cancel_within_a_frame_ends_it_before_the_next_part(model, monkeypatch
     assert len(fused) == 3
     assert len(found) <= 3
     assert not workers()
+
+
+@pytest.mark.parametrize("direction", ["forward", "both"])
+def test_a_cancel_while_a_frame_is_refined_ends_it_between_two_objects(model, monkeypatch, direction):
+    clip, cancelled, refined = Clip(30, squares=2), threading.Event(), []
+    channels = refine.refined_channels
+
+    def refining(*arguments, **keywords):
+        for channel in channels(*arguments, **keywords):
+            refined.append(channel[0])
+            if len(refined) == 3:  # the first object of the second frame
+                cancelled.set()
+            yield channel
+
+    monkeypatch.setattr(refine, "refined_channels", refining)
+    settings = {"config": SMALL, "device": "cpu", "direction": direction, "cancelled": cancelled.is_set}
+    keyframes = {0: clip.labels(0), 20: clip.labels(20)}
+    assert len(list(propagate(model, clip, keyframes, **settings))) == 1
+    assert refined == [1, 2, 1]
+    assert not workers()
+
+
+def test_a_run_leaves_cores_for_its_own_threads_and_gives_them_back(model, monkeypatch):
+    monkeypatch.setattr("os.cpu_count", lambda: 4)
+    before = torch.get_num_threads()
+    torch.set_num_threads(4)
+    try:
+        frames = propagate(model, Clip(10), {0: Clip(10).labels(0)}, config=SMALL, device="cpu")
+        next(frames)
+        assert torch.get_num_threads() == 2
+        frames.close()
+        assert torch.get_num_threads() == 4
+    finally:
+        torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize("direction", ["forward", "both"])
