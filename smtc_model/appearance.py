@@ -33,7 +33,9 @@ they took it for background."""
 _KEYFRAME_WEIGHT = 1000.0
 _PLAIN_BACKGROUND = 0.99
 _OBJECT_SAMPLES, _BACKGROUND_SAMPLES = 2000, 1000
-"""At most so many cells with objects, and so many that are surely background, are learnt of a frame."""
+"""About so many cells with objects, and so many that are surely background, are learnt of a frame."""
+_FEWEST_SAMPLES = 200
+"""Of each object, if it has so many: with equal shares of all cells a small one would not be learnt."""
 
 
 class Described(NamedTuple):
@@ -70,9 +72,20 @@ class Appearance:
         look: bool maps on any grids: where objects may be, which is looked at closely, and around them, of
         which some cells are looked at, for learning background. None: everywhere.
         """
-        scale = self._config.target_scale
-        size = (features.shape[0] * scale, features.shape[1] * scale)
-        where = None if look is None else _cells_to_look_at(*look, size)
+        where = None if look is None else _cells_to_look_at(*look, self._size(features))
+        return self._described(frame, features, where)
+
+    def learn_keyframe(self, frame: np.ndarray, features: Tensor, soft: Tensor) -> None:
+        """Learn a frame's true labels (L,hf,wf) on any grid; frame and features as `describe` has them."""
+        labels = F.interpolate(soft[None], self._size(features), mode="area")[0].flatten(1).T
+        self.learn(self._described(frame, features, _chosen(labels)), soft, keyframe=True)
+
+    def _size(self, features: Tensor) -> tuple[int, int]:
+        """Rows and columns of the grid for features (h,w,C)."""
+        return tuple(side * self._config.target_scale for side in features.shape[:2])
+
+    def _described(self, frame: np.ndarray, features: Tensor, where: Tensor | None) -> Described:
+        scale, size = self._config.target_scale, self._size(features)
         side = _TEXTURE_CELL_PX
         pixels = cv2.resize(frame, (size[1] * side, size[0] * side), interpolation=cv2.INTER_AREA)
         rows, columns = _tokens_around(where, features.shape[:2])
@@ -175,4 +188,9 @@ def _evenly(chosen: Tensor, most: int) -> Tensor:
 def _chosen(labels: Tensor) -> Tensor:
     """(m,) bool of labels (m,L): what to learn of cells with something in them and of plain background."""
     plain = labels[:, 0] > _PLAIN_BACKGROUND
-    return _evenly(~plain, _OBJECT_SAMPLES) | _evenly(plain, _BACKGROUND_SAMPLES)
+    chosen = _evenly(plain, _BACKGROUND_SAMPLES)
+    winner = labels.argmax(1).masked_fill_(plain, -1)
+    most = max(_FEWEST_SAMPLES, _OBJECT_SAMPLES // max(1, labels.shape[1] - 1))
+    for label in range(labels.shape[1]):
+        chosen |= _evenly(winner == label, most)
+    return chosen

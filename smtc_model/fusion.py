@@ -90,7 +90,7 @@ class FrameFusion:
             self._between()
         self._soft = torch.from_numpy(np.stack(maps)).to(self._device)
         if self._appearance is not None:
-            self._appearance.learn(self._appearance.describe(frame, features), self._soft, keyframe=True)
+            self._appearance.learn_keyframe(frame, features, self._soft)
 
     def look(self, frame: np.ndarray) -> None:
         """See the next frame and find out how it moved."""
@@ -113,14 +113,17 @@ class FrameFusion:
             ("match", config.match_weight, self._upsampled(matched)),
             ("motion", config.warp_weight, warp(self._soft[None], self._flow[None])[0]),
         ]
+        self._between()
         seen = None
         if self._appearance is not None:
             possible, around = _where_to_look([opinion for _, _, opinion in opinions], features.shape[:2])
+            self._between()
             seen = self._appearance.describe(self._current.frame, features, look=(possible, around))
             self._between()
             scores = self._appearance.predict(seen)
             self._between()
             opinions.append(("appearance", config.target_weight, self._upsampled(scores)))
+            self._between()
         self.opinions = {name: opinion for name, _, opinion in opinions}
         floors = {"appearance": config.target_floor}
         logits = torch.zeros_like(self._soft)
@@ -132,7 +135,12 @@ class FrameFusion:
             remote = torch.from_numpy(np.stack(remote)).to(self._device)
             self._between()
             logits[1:] -= (remote * (config.distance_weight / self._cells)).clamp_max_(8.0)
-        soft = settle(self._follow_edges(settle(torch.softmax(logits, 0))))
+        soft = torch.softmax(logits, 0)
+        self._between()
+        soft = self._follow_edges(settle(soft))
+        self._between()
+        soft = settle(soft)
+        self._between()
         if self._appearance is not None:
             assert seen is not None
             self._appearance.learn(seen, soft, keyframe=False)

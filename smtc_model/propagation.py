@@ -153,6 +153,7 @@ class Propagator:
         self.between()
         if self._fusion is not None:
             fine = self._fusion.fuse(soft, features)
+            self.between()
             soft = self._to_remember(soft, F.interpolate(fine[None], (h, w), mode="area")[0])
         slot = self._memory.add_recent(index, features, soft.permute(1, 2, 0))
         if self._fusion is not None:

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from smtc_model.appearance import Appearance
+from smtc_model.appearance import Appearance, _chosen
 from smtc_model.backbone import Features, create_backbone
 from smtc_model.confidence import NOWHERE, joined, object_confidence
 from smtc_model.errors import ModelError
@@ -209,6 +209,17 @@ def test_target_model_looks_where_objects_may_be_and_learns_the_background_aroun
     assert around[2, 2]
     assert around[10, 10]
     assert not around[11, 11]
+
+
+def test_all_cells_of_a_small_object_are_learnt_beside_a_large_one():
+    labels = torch.zeros((50_000, 3))
+    labels[:, 1], labels[:20_000, 1] = 1, 0
+    labels[:20_000, 0] = 1
+    labels[30_000:30_007] = torch.tensor([0.0, 0, 1])
+    chosen = _chosen(labels)
+    assert chosen[30_000:30_007].all()
+    assert 500 < int(chosen[:20_000].sum()) <= 1000
+    assert 500 < int(chosen[20_000:].sum()) <= 1007
 
 
 @pytest.mark.parametrize("corner", [(20, 30), (0, 0), (59, 99)])
