@@ -107,7 +107,9 @@ class Application(QObject):
         self.settings = settings
         self.services = services
         Theme.install(settings.theme)
-        self.models = JobRunner(self)
+        self.prompts = JobRunner(self)
+        """The model's work that a person waits for: proposals on what is in sight, a split."""
+        self.models = JobRunner(self, gives_way_to=self.prompts)
         self.files = JobRunner(self)
         self.session = Session(settings.undo_limit_bytes, self)
         self.frames = FrameController(services.make_frame_cache, self)
@@ -119,7 +121,7 @@ class Application(QObject):
         """Edits have a worker of their own: a person who answers proposals waits for no model."""
         self.edits = LongEdits(self.session, self.edit_jobs, self)
         self.proposals = ProposalController(
-            self.window, self.session, self.models, services, self.edits, parent=self
+            self.window, self.session, self.prompts, services, self.edits, parent=self
         )
         self.proposal_presenter = ProposalPresenter(self.session, self.frames, self.window, self)
         self.proposals.busy_changed.connect(self.proposal_presenter.set_busy)
@@ -138,7 +140,7 @@ class Application(QObject):
             self.proposals,
             self.propagation,
             self.project,
-            (self.edit_jobs, self.models, self.files),
+            self.runners,
             parent=self,
         )
         self.canvas_controller = CanvasController(
@@ -163,7 +165,9 @@ class Application(QObject):
             self.window, self.session, self.annotation, self.view_jobs, parent=self
         )
         self.objects = ObjectController(self.window, self.session, self.annotation, parent=self)
-        self.splitting = SplitController(self.window, self.session, self.models, services, parent=self)
+        self.splitting = SplitController(
+            self.window, self.session, self.prompts, self.models, services, parent=self
+        )
         self.splitting.model_settings = self._model_settings
         self.splitting.propagation_settings = self._propagation_settings
         self.dataset = DatasetController(
@@ -190,7 +194,7 @@ class Application(QObject):
         self.proposals.model_settings = self._model_settings
         self.propagation.model_settings = self._propagation_settings
         self.project.before_close = self._before_close
-        self.project.end_jobs = self.models.cancel_all
+        self.project.end_jobs = self._end_jobs
         self.project.parameters = self._project_parameters
         self.project.exporter.made_with = self._noted_settings
         self.project.exporter.model_settings = self._propagation_settings
@@ -209,6 +213,11 @@ class Application(QObject):
         self._apply_settings()
         for note in notes:
             self.window.banner.show_message(note, kind="warning")
+
+    @property
+    def runners(self) -> tuple[JobRunner, ...]:
+        """The workers whose jobs a person is told of, those that others give way to first."""
+        return self.edit_jobs, self.prompts, self.models, self.files
 
     def preload(self) -> None:
         """Import torch and load the model behind the open window, after a video that is being opened."""
@@ -236,9 +245,7 @@ class Application(QObject):
         self.dataset.close()
         self.frames.close()
         self.proposal_presenter.close()
-        self.workers_ended = all(
-            [self.views.close(), self.edit_jobs.close(), self.files.close(), self.models.close()]
-        )
+        self.workers_ended = all([self.views.close(), *(runner.close() for runner in self.runners)])
         self.autosave.stop(discard=discard)
         self.session.close()
         self._remember_settings()
@@ -397,9 +404,13 @@ class Application(QObject):
         self.window.banner.show_message(sentence, kind="error")
 
     def _before_close(self) -> None:
-        for runner in (self.edit_jobs, self.models, self.files):
+        for runner in self.runners:
             runner.cancel_all()
         self.frames.close()
+
+    def _end_jobs(self) -> None:
+        self.prompts.cancel_all()
+        self.models.cancel_all()
 
     def _may_close(self) -> bool:
         if not self.project.may_drop(self.window.close):

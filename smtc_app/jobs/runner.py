@@ -4,6 +4,9 @@ A task is a plain function `task(ctx, *args, **kwargs)` (see `context.TaskContex
 crosses threads through one `Signal(object)` into a slot of `JobRunner`, which lives in the GUI thread; the
 callbacks given to `submit` therefore always run in the GUI thread. To add a kind of work, write a task;
 nothing here changes.
+
+What a person waits for need not queue behind minutes of work: it gets a runner of its own, and the runner of
+the long jobs gives way to it. A long job then stands still at its next report until the other one is idle.
 """
 
 from __future__ import annotations
@@ -26,6 +29,8 @@ from smtc_app.jobs.context import Cancelled
 logger = logging.getLogger(__name__)
 
 PROGRESS_INTERVAL_MS = 50
+GIVE_WAY_POLL_S = 0.05
+"""How often a job that gives way looks whether it has been cancelled."""
 MAX_WAITING_PARTIALS = 8
 """A task faster than the window waits here, so that results in flight stay bounded in memory."""
 
@@ -109,9 +114,12 @@ class _Message:
 class _Context:
     """The worker's side of a running job (`context.TaskContext`)."""
 
-    def __init__(self, work: _Work, send: Callable[[_Message], None]) -> None:
+    def __init__(
+        self, work: _Work, send: Callable[[_Message], None], gives_way_to: JobRunner | None = None
+    ) -> None:
         self._work = work
         self._send = send
+        self._gives_way_to = gives_way_to
         self._last_progress_s = 0.0
 
     def cancelled(self) -> bool:
@@ -121,8 +129,18 @@ class _Context:
         if self.cancelled():
             raise Cancelled
 
+    def _give_way(self) -> None:
+        if self._gives_way_to is not None:
+            while not self._gives_way_to.wait_until_idle(GIVE_WAY_POLL_S):
+                self._raise_if_cancelled()
+
     def progress(self, done: int, total: int, message: str = "") -> None:
         self._raise_if_cancelled()
+        self._report(done, total, message)
+        self._give_way()
+        self._raise_if_cancelled()
+
+    def _report(self, done: int, total: int, message: str) -> None:
         now_s = time.monotonic()
         if done < total and (now_s - self._last_progress_s) * 1000 < PROGRESS_INTERVAL_MS:
             return
@@ -133,11 +151,14 @@ class _Context:
         while not self._work.room.acquire(timeout=0.05):
             self._raise_if_cancelled()
         self._send(_Message(self._work, "partial", result))
+        self._give_way()
         self._raise_if_cancelled()
 
 
 class JobRunner(QObject):
     """Owns the worker thread; create and use it in the GUI thread, `close` it before the application ends.
+
+    gives_way_to: another runner; while that has anything to do, jobs of this one wait at their next report.
 
     Signals:
         job_changed: the `Job` whose state, progress or message changed.
@@ -146,8 +167,11 @@ class JobRunner(QObject):
     job_changed = Signal(object)
     _crossed = Signal(object)
 
-    def __init__(self, parent: QObject | None = None) -> None:
+    def __init__(self, parent: QObject | None = None, *, gives_way_to: JobRunner | None = None) -> None:
         super().__init__(parent)
+        self._gives_way_to = gives_way_to
+        self._unfinished = 0
+        self._idle = threading.Condition()
         self._ids = itertools.count(1)
         self._queue: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
         self._jobs: dict[int, Job] = {}
@@ -195,9 +219,16 @@ class JobRunner(QObject):
             if other.yields:
                 other.cancel()
         self._jobs[job.id] = job
+        with self._idle:
+            self._unfinished += 1
         self._queue.put(_Work(job, task, args, kwargs, on_partial, on_done, on_error, on_cancelled))
         self.job_changed.emit(job)
         return job
+
+    def wait_until_idle(self, timeout_s: float) -> bool:
+        """Whether the worker has nothing to do, now or within that time; from any thread but the worker's."""
+        with self._idle:
+            return self._idle.wait_for(lambda: not self._unfinished, timeout_s)
 
     def cancel_all(self) -> None:
         """Ask every job that the person started to end."""
@@ -229,22 +260,28 @@ class JobRunner(QObject):
 
     def _work(self) -> None:
         while (work := self._queue.get()) is not None:
-            if work.job._cancel.is_set():
-                self._send(_Message(work, "cancelled"))
-                continue
-            self._send(_Message(work, "running"))
-            try:
-                value = work.task(_Context(work, self._send), *work.args, **work.kwargs)
-            except Cancelled:
-                self._send(_Message(work, "cancelled"))
-            except UserError as error:
-                self._send(_Message(work, "failed", str(error)))
-            except Exception as error:
-                logger.exception("%s failed", work.job.title)
-                sentence = f"{work.job.title} failed: {type(error).__name__}: {error}"
-                self._send(_Message(work, "failed", sentence))
-            else:
-                self._send(_Message(work, "done", value))
+            self._run(work)
+            with self._idle:
+                self._unfinished -= 1
+                self._idle.notify_all()
+
+    def _run(self, work: _Work) -> None:
+        if work.job._cancel.is_set():
+            self._send(_Message(work, "cancelled"))
+            return
+        self._send(_Message(work, "running"))
+        try:
+            value = work.task(_Context(work, self._send, self._gives_way_to), *work.args, **work.kwargs)
+        except Cancelled:
+            self._send(_Message(work, "cancelled"))
+        except UserError as error:
+            self._send(_Message(work, "failed", str(error)))
+        except Exception as error:
+            logger.exception("%s failed", work.job.title)
+            sentence = f"{work.job.title} failed: {type(error).__name__}: {error}"
+            self._send(_Message(work, "failed", sentence))
+        else:
+            self._send(_Message(work, "done", value))
 
     @Slot(object)
     def _on_crossed(self, message: _Message) -> None:

@@ -90,11 +90,24 @@ def _load(model: str | Path | None, device: str) -> SMTC:
     with _models_lock:
         if key not in _models:
             loaded = load_model(model, device=key[1])
+            _one_thread_at_a_time(loaded.backbone)
             while len(_models) >= MODELS_KEPT:
                 del _models[next(iter(_models))]
             _models[key] = loaded
         _models[key] = _models.pop(key)
         return _models[key]
+
+
+def _one_thread_at_a_time(module: Any) -> None:
+    """Let threads that share a network use it in turn: propagation, proposals and views do."""
+    forward, turn = module.forward, threading.RLock()
+
+    @functools.wraps(forward)
+    def in_turn(*args: Any, **kwargs: Any) -> Any:
+        with turn:
+            return forward(*args, **kwargs)
+
+    module.forward = in_turn
 
 
 def _summary(model: SMTC, device: str) -> ModelSummary:

@@ -44,13 +44,14 @@ class SplitController(QObject):
         self,
         window: MainWindow,
         session: Session,
+        prompts: JobRunner,
         runner: JobRunner,
         services: Services,
         *,
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
-        self._session, self._runner, self._services = session, runner, services
+        self._session, self._prompts, self._runner, self._services = session, prompts, runner, services
         self.model_settings: Callable[[], dict[str, Any]] = dict
         self.propagation_settings: Callable[[], dict[str, Any]] = dict
         window.actions_table.connect("split", partial(self.split, everywhere=True))
@@ -88,7 +89,7 @@ class SplitController(QObject):
             else:
                 self._apply(document, frame, object_id, parts, everywhere)
 
-        self._runner.submit(
+        self._prompts.submit(
             f"Splitting '{info.name}' by slot",
             self._services.split_task,
             session.source,

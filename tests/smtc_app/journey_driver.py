@@ -77,7 +77,7 @@ class Window:
         xdotool("mouseup", 1)
 
     def idle(self) -> bool:
-        return not self.parts.models.jobs and not self.parts.files.jobs
+        return not any(runner.jobs for runner in self.parts.runners)
 
     def shows(self, frame: int) -> Condition:
         return lambda: self.parts.session.frame == frame and self.parts.session.pixels is not None

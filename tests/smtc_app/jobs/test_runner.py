@@ -163,3 +163,69 @@ def test_a_job_that_yields_ends_when_another_one_comes(runner, qtbot):
     qtbot.waitUntil(lambda: results == [2])
     assert ended == [1]
     assert first.state is JobState.CANCELLED
+
+
+@pytest.fixture
+def pair(qtbot):
+    """A runner for what is waited for, and one for long jobs that gives way to it."""
+    prompt = JobRunner()
+    patient = JobRunner(gives_way_to=prompt)
+    yield prompt, patient
+    assert patient.close(10)
+    assert prompt.close(10)
+
+
+def _steps(ctx, taken, enough):
+    """Goes on until `enough` says so; `taken` holds one entry for each step."""
+    while not enough.is_set():
+        taken.append("step")
+        ctx.progress(0, 0)
+    return len(taken)
+
+
+def test_a_long_job_gives_way_and_goes_on_afterwards(pair, qtbot):
+    prompt, patient = pair
+    taken, enough, overtaken = [], threading.Event(), threading.Event()
+
+    def in_between(ctx):
+        taken.append("begin")
+        # Every one of these reports would let the long job take steps, if it did not wait.
+        for step in range(200):
+            ctx.progress(step, 200)
+            overtaken.wait(0.001)
+        taken.append("end")
+
+    job = patient.submit("Long", _steps, taken, enough)
+    qtbot.waitUntil(lambda: len(taken) > 3)
+    short = prompt.submit("Short", in_between)
+    qtbot.waitUntil(lambda: short.state is JobState.DONE)
+    begin, end = taken.index("begin"), taken.index("end")
+    assert end - begin <= 2, "at most the step that was under way"
+    qtbot.waitUntil(lambda: len(taken) > end + 3)
+    assert job.state is JobState.RUNNING
+    enough.set()
+    qtbot.waitUntil(lambda: job.state is JobState.DONE)
+
+
+def test_a_job_that_has_given_way_can_be_cancelled(pair, qtbot):
+    prompt, patient = pair
+    taken, never, release = [], threading.Event(), threading.Event()
+    job = patient.submit("Long", _steps, taken, never)
+    qtbot.waitUntil(lambda: job.state is JobState.RUNNING)
+    short = prompt.submit("Short", lambda ctx: release.wait(10))
+    qtbot.waitUntil(lambda: short.state is JobState.RUNNING)
+    job.cancel()
+    qtbot.waitUntil(lambda: job.state is JobState.CANCELLED)
+    assert short.state is JobState.RUNNING, "it did not have to end first"
+    release.set()
+
+
+def test_a_job_that_was_cancelled_before_it_began_holds_nobody_up(pair, qtbot):
+    prompt, patient = pair
+    release, results = threading.Event(), []
+    prompt.submit("Short", lambda ctx: release.wait(10))
+    prompt.submit("Given up", lambda ctx: None).cancel()
+    job = patient.submit("Long", _count, 3, [], on_done=results.append)
+    release.set()
+    qtbot.waitUntil(lambda: job.state is JobState.DONE)
+    assert results == [3]

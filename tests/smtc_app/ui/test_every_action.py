@@ -114,18 +114,22 @@ class Watch:
         return looks[-1]
 
 
+def idle(parts):
+    return not any(runner.jobs for runner in parts.runners)
+
+
 def prepare(qtbot, parts):
     """A dataset's second video of twelve frames at frame 5: three objects, two of them selected, proposals,
     keyframes on both sides, something to undo and to redo, a range, the mouse tool, nothing running."""
     window, session, actions = parts.window, parts.session, parts.window.actions_table
-    qtbot.waitUntil(lambda: not parts.models.jobs and not parts.files.jobs)
+    qtbot.waitUntil(lambda: idle(parts))
     if parts.dataset.current != "second":
         if parts.dataset.is_root("/set"):
             parts.dataset.open_video("second")
         else:
             parts.dataset.open("/set")
         qtbot.waitUntil(lambda: parts.dataset.current == "second")
-    qtbot.waitUntil(lambda: not parts.models.jobs and not parts.files.jobs)
+    qtbot.waitUntil(lambda: idle(parts))
     before = session.document
     parts.project.switch_to(Path("/set/second.mp4"))
     qtbot.waitUntil(lambda: session.document is not before and session.pixels is not None)
@@ -142,12 +146,12 @@ def prepare(qtbot, parts):
         session.push(SetLabels(frame, labels))
     session.push(SetKeyframe(FRAME, False))
     parts.propagation.propagate("both")
-    qtbot.waitUntil(lambda: not parts.models.jobs)
+    qtbot.waitUntil(lambda: idle(parts))
     session.select((2, 1))
     session.push(AddObject("undone"))
     session.step_history(False)
     parts.proposals.propose()
-    qtbot.waitUntil(lambda: not parts.models.jobs and bool(session.document.proposals(FRAME)))
+    qtbot.waitUntil(lambda: idle(parts) and bool(session.document.proposals(FRAME)))
     session.select((2, 1))
     window.timeline.set_range((2, 8))
     window.banner.hide()
@@ -159,7 +163,7 @@ def prepare(qtbot, parts):
             actions[action_id].trigger()
     parts.canvas_controller.set_tool("pick")
     window.canvas.setFocus()
-    qtbot.waitUntil(lambda: actions["accept_all"].isEnabled() and not parts.models.jobs)
+    qtbot.waitUntil(lambda: actions["accept_all"].isEnabled() and idle(parts))
 
 
 def situate(qtbot, parts, action_id):

@@ -90,7 +90,7 @@ def test_over_the_clip_one_answer_goes_for_all_frames(application, qtbot):
 def test_the_slider_shows_other_proposals_without_a_step(application, qtbot):
     panel, document = application.window.proposal_panel, application.session.document
     panel.granularity.setValue(0)
-    assert not application.models.jobs, "nothing to show again"
+    assert not application.prompts.jobs, "nothing to show again"
     press(qtbot, application, Qt.Key.Key_S)
     qtbot.waitUntil(lambda: len(document.proposals(0)) == 2)
     wait_for_jobs(qtbot, application)
@@ -98,7 +98,7 @@ def test_the_slider_shows_other_proposals_without_a_step(application, qtbot):
     tint = proposal_colour(document.proposals(0)[1])
     for value in (3, 9, 20):
         panel.granularity.setValue(value)
-    assert not application.models.busy, "moving the slider is no job that a person waits for"
+    assert not application.prompts.busy, "moving the slider is no job that a person waits for"
     wait_for_jobs(qtbot, application)
     assert [p.area for p in document.proposals(0)] == [64, areas[1]]
     assert proposal_colour(document.proposals(0)[1]) == tint

@@ -34,5 +34,4 @@ def paint_object(qtbot, parts, x=20, y=20):
 
 
 def wait_for_jobs(qtbot, parts):
-    runners = parts.edit_jobs, parts.models, parts.files
-    qtbot.waitUntil(lambda: not any(runner.jobs for runner in runners))
+    qtbot.waitUntil(lambda: not any(runner.jobs for runner in parts.runners))
