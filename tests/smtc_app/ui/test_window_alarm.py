@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 from PySide6.QtCore import Qt
 from window_fakes import FRAMES, propose_task, square
@@ -91,22 +93,37 @@ def test_the_alarm_can_be_switched_off(make_application, qtbot):
     assert not asked
 
 
-def test_the_search_makes_room_and_goes_on_afterwards(make_application, qtbot, found):
-    asked = []
+@pytest.fixture
+def searching(make_application, qtbot, found):
+    """A window whose first search for new objects goes on until `parts.enough` is set."""
+    asked, enough = [], threading.Event()
 
     def patient(ctx, source, frames, keyframes, **settings):
         asked.append(frames)
-        while len(asked) == 1:
+        while len(asked) == 1 and not enough.is_set():
             ctx.progress(0, 1)
         return found
 
     parts = make_application(find_new_objects_task=patient, propose_task=propose_task)
+    parts.asked, parts.enough = asked, enough
     parts.project.open("clip.mp4")
     qtbot.waitUntil(lambda: parts.session.pixels is not None)
     paint_object(qtbot, parts)
     press(qtbot, parts, Qt.Key.Key_F)
     qtbot.waitUntil(lambda: bool(asked))
-    press(qtbot, parts, Qt.Key.Key_S)
-    qtbot.waitUntil(lambda: bool(parts.session.document.proposals(0)))
-    qtbot.waitUntil(lambda: parts.alarm.marked == (4, 9))
-    assert len(asked) == 2
+    return parts
+
+
+def test_the_search_gives_way_to_proposals(searching, qtbot):
+    press(qtbot, searching, Qt.Key.Key_S)
+    qtbot.waitUntil(lambda: bool(searching.session.document.proposals(0)))
+    assert searching.alarm.marked == ()
+    searching.enough.set()
+    qtbot.waitUntil(lambda: searching.alarm.marked == (4, 9))
+    assert len(searching.asked) == 1, "it went on where it was"
+
+
+def test_the_search_makes_room_for_a_propagation_and_begins_again(searching, qtbot):
+    press(qtbot, searching, Qt.Key.Key_F)
+    qtbot.waitUntil(lambda: searching.alarm.marked == (4, 9))
+    assert len(searching.asked) > 1
