@@ -51,19 +51,12 @@ class FrameFusion:
 
     Call `start` for a keyframe; for every other frame `look`, then `motion`, then `fuse`.
 
-    cells: cells of the fine grid along each side of a token. between: called again and again while work is
-    going on; may raise, to end it.
+    cells: cells of the fine grid along each side of a token.
     """
 
-    def __init__(
-        self,
-        config: PropagationConfig,
-        device: torch.device,
-        *,
-        cells: int,
-        between: Callable[[], None] = lambda: None,
-    ) -> None:
-        self._between = between
+    def __init__(self, config: PropagationConfig, device: torch.device, *, cells: int) -> None:
+        self.between: Callable[[], None] = lambda: None
+        """Called again and again while work is going on; may raise, to end it."""
         self._config = config
         self._device = device
         self._cells = cells
@@ -87,7 +80,7 @@ class FrameFusion:
         for label in ids:
             mask = (labels == label).astype(np.float32)
             maps.append(cv2.resize(mask, size, interpolation=cv2.INTER_AREA))
-            self._between()
+            self.between()
         self._soft = torch.from_numpy(np.stack(maps)).to(self._device)
         if self._appearance is not None:
             self._appearance.learn_keyframe(frame, features, self._soft)
@@ -113,34 +106,34 @@ class FrameFusion:
             ("match", config.match_weight, self._upsampled(matched)),
             ("motion", config.warp_weight, warp(self._soft[None], self._flow[None])[0]),
         ]
-        self._between()
+        self.between()
         seen = None
         if self._appearance is not None:
             possible, around = _where_to_look([opinion for _, _, opinion in opinions], features.shape[:2])
-            self._between()
+            self.between()
             seen = self._appearance.describe(self._current.frame, features, look=(possible, around))
-            self._between()
+            self.between()
             scores = self._appearance.predict(seen)
-            self._between()
+            self.between()
             opinions.append(("appearance", config.target_weight, self._upsampled(scores)))
-            self._between()
+            self.between()
         self.opinions = {name: opinion for name, _, opinion in opinions}
         floors = {"appearance": config.target_floor}
         logits = torch.zeros_like(self._soft)
         for name, weight, opinion in opinions:
             logits += (opinion + floors.get(name, _FLOOR)).log_().mul_(weight)
-            self._between()
+            self.between()
         if config.distance_weight > 0:
             remote = [_remoteness(m, 4.0 * self._cells) for m in self.opinions["motion"][1:].cpu().numpy()]
             remote = torch.from_numpy(np.stack(remote)).to(self._device)
-            self._between()
+            self.between()
             logits[1:] -= (remote * (config.distance_weight / self._cells)).clamp_max_(8.0)
         soft = torch.softmax(logits, 0)
-        self._between()
+        self.between()
         soft = self._follow_edges(settle(soft))
-        self._between()
+        self.between()
         soft = settle(soft)
-        self._between()
+        self.between()
         if self._appearance is not None:
             assert seen is not None
             self._appearance.learn(seen, soft, keyframe=False)
@@ -163,7 +156,7 @@ class FrameFusion:
         maps = []
         for channel in soft[1:].cpu().numpy():
             maps.append(np.clip(filtered(channel), 0, 1))
-            self._between()
+            self.between()
         rest = np.clip(1 - sum(maps), 0, 1)
         smoothed = torch.from_numpy(np.stack([rest, *maps])).to(self._device)
         return smoothed / smoothed.sum(0, keepdim=True).clamp_min(1e-6)

@@ -86,13 +86,23 @@ class Propagator:
         self._size: tuple[int, int] | None = None
         self._motion: dict[int, Tensor] = {}
         self._first: tuple[Tensor, Tensor] | None = None
-        self.between: Callable[[], None] = lambda: None
-        """Called between the parts of all that takes long; may raise, to end the run within it."""
+        self._between: Callable[[], None] = lambda: None
         self._features = FrameFeatures(model, self.config, self.device)
         cells = max(1, self._backbone.stride // self._features.enlarge // 2)
         self._fusion = None
         if self.config.refine:
-            self._fusion = FrameFusion(self.config, self.device, cells=cells, between=lambda: self.between())
+            self._fusion = FrameFusion(self.config, self.device, cells=cells)
+
+    @property
+    def between(self) -> Callable[[], None]:
+        """Called between the parts of all that takes long; may raise, to end the run within it."""
+        return self._between
+
+    @between.setter
+    def between(self, between: Callable[[], None]) -> None:
+        self._between = between
+        if self._fusion is not None:
+            self._fusion.between = between
 
     @property
     def ids(self) -> tuple[int, ...]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import threading
+import weakref
 
 import numpy as np
 import pytest
@@ -68,6 +70,26 @@ def test_a_cancel_while_a_frame_is_refined_ends_it_between_two_objects(model, mo
     assert len(list(propagate(model, clip, keyframes, **settings))) == 1
     assert refined == [1, 2, 1]
     assert not workers()
+
+
+def test_what_a_run_held_is_freed_with_it(model, monkeypatch):
+    held = []
+    start = FrameFusion.start
+
+    def starting(self, *arguments):
+        held.append(weakref.ref(self))
+        start(self, *arguments)
+
+    monkeypatch.setattr(FrameFusion, "start", starting)
+    gc.disable()  # memory of tensors does not hasten the collection of cycles, so there must be none
+    try:
+        frames = propagate(model, Clip(6), {0: Clip(6).labels(0)}, config=SMALL, device="cpu")
+        next(frames)
+        frames.close()
+        del frames
+        assert [ref() for ref in held] == [None]
+    finally:
+        gc.enable()
 
 
 def test_a_run_leaves_cores_for_its_own_threads_and_gives_them_back(model, monkeypatch):
