@@ -22,6 +22,7 @@ from smtc_app.core.annotation import Box
 from smtc_app.ui.view_transform import Region, ViewTransform, intersection
 
 LABELS = 65536
+LARGEST_BYTE = 255
 UNKNOWN_COLOUR = (255, 255, 255, 255)
 """RGBA of a label that the lookup table does not reach: never overlooked."""
 WHITE = np.uint32(0xFFFFFFFF)
@@ -133,20 +134,40 @@ def brightened(rgb: np.ndarray) -> np.ndarray:
 
 
 def sample_labels(labels: np.ndarray, view: ViewTransform, region: Region) -> np.ndarray:
-    """uint16 (h, w): the label under each view pixel of `region`, 0 outside of the frame."""
+    """(h, w): the label under each view pixel of `region`, 0 outside of the frame.
+
+    uint8 where all labels in sight fit, which everything after it takes half the time for, else uint16.
+    """
     height, width = labels.shape
     x0, y0, x1, y1 = view.frame_region((width, height))
-    sampled = np.zeros((region[3] - region[1], region[2] - region[0]), np.uint16)
+    shape = region[3] - region[1], region[2] - region[0]
     left, top = max(region[0], x0), max(region[1], y0)
     right, bottom = min(region[2], x1), min(region[3], y1)
     if left < right and top < bottom:
         rows, columns = view.rows(top, bottom, height), view.columns(left, right, width)
+        first_row, first = int(rows[0]), int(columns[0])
+        block = labels[first_row : int(rows[-1]) + 1, first : int(columns[-1]) + 1]
+        if block.max() <= LARGEST_BYTE:
+            block = block.astype(np.uint8)
+        # One axis at a time: a quarter of the time of indexing with both at once.
+        block = np.take(block, rows - first_row, axis=0, mode="clip")
+        if (left, top, right, bottom) == region:
+            return np.take(block, columns - first, axis=1, mode="clip")
+        sampled = np.zeros(shape, block.dtype)
         inner = sampled[top - region[1] : bottom - region[1], left - region[0] : right - region[0]]
-        # Rows first, cut to the columns in sight: a quarter of the time of indexing with both at once.
-        first = int(columns[0])
-        block = labels[rows, first : int(columns[-1]) + 1]
-        np.take(block, columns - first, axis=1, out=inner, mode="clip")
-    return sampled
+        inner[:] = np.take(block, columns - first, axis=1, mode="clip")
+        return sampled
+    return np.zeros(shape, np.uint8)
+
+
+def look_up(table: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """`table[labels]`, labels past the end taking the last entry; table bool or uint32."""
+    if labels.dtype != np.uint8:
+        return np.take(table, labels, mode="clip")
+    entries = np.take(table, np.arange(LARGEST_BYTE + 1), mode="clip")
+    # A tenth of the time: numpy makes an 8-byte index of every label first.
+    kind = np.int32 if table.dtype == np.uint32 else np.uint8
+    return cv2.LUT(labels, entries.view(kind)).view(table.dtype)
 
 
 def margin_of(line_px: int) -> int:
@@ -180,12 +201,11 @@ def render(
     x0, y0, x1, y1 = region
     sampled = sample_labels(labels, view, (x0 - margin, y0 - margin, x1 + margin, y1 + margin))
     here = sampled[margin:-margin, margin:-margin]
-    layer = np.zeros(here.shape, np.uint32)
     if not sampled.any():
-        return layer
+        return np.zeros(here.shape, np.uint32)
     if not tables.shown[1:].all():
-        sampled[~np.take(tables.shown, sampled, mode="clip")] = 0
-    np.take(tables.fill, here, out=layer, mode="clip")
+        sampled[~look_up(tables.shown, sampled)] = 0
+    layer = look_up(tables.fill, here)
     edge = np.flatnonzero(_edges(sampled, line_px, margin))
     numbers = here.ravel()[edge]
     dashed = ~np.take(tables.solid, numbers, mode="clip") & (numbers > 0)

@@ -203,3 +203,33 @@ class TestFrameSampler:
     def test_something_else_than_a_frame_is_refused(self):
         with pytest.raises(ValueError, match="frame must be uint8"):
             FrameSampler(np.zeros((4, 4), np.uint8))
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+@pytest.mark.parametrize("length", [3, 256, 400])
+def test_looking_up_is_indexing_with_the_last_entry_for_the_rest(kind, length):
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, np.iinfo(kind).max, (7, 9), endpoint=True).astype(kind)
+    expected = np.minimum(labels.astype(int), length - 1)
+    colours = rng.integers(0, 1 << 32, length, dtype=np.uint32)
+    shown = rng.random(length) < 0.5
+    for table in (colours, shown):
+        found = overlay.look_up(table, labels[1:, 2:])
+        assert found.dtype == table.dtype
+        assert np.array_equal(found, table[expected[1:, 2:]])
+
+
+def test_small_and_large_labels_are_drawn_alike():
+    labels = np.zeros((20, 30), np.uint16)
+    labels[4:12, 5:20] = 7
+    view, region = ViewTransform(1.3, 2, 3), (0, 0, 45, 30)
+    layers = []
+    for large in (False, True):
+        lut = np.zeros((301, 4), np.uint8)
+        lut[[7, 300]] = (200, 40, 60, 255)
+        labels[labels > 0] = 300 if large else 7
+        sampled = overlay.sample_labels(labels, view, region)
+        assert sampled.dtype == (np.uint16 if large else np.uint8)
+        layers.append(overlay.render(labels, view, region, overlay.label_tables(lut, OverlayStyle()), 1))
+    assert np.array_equal(*layers)
+    assert layers[0].any()
