@@ -257,6 +257,7 @@ class Application(QObject):
         window.opacity_slider.setValue(round(settings.overlay_opacity * 100))
         window.canvas.set_brush_radius_px(settings.brush_radius_px)
         window.brush_slider.setValue(round(settings.brush_radius_px))
+        window.tolerance_slider.setValue(settings.fill_tolerance)
         window.proposal_panel.most.setValue(settings.max_objects)
         window.proposal_panel.set_granularity(settings.granularity)
         window.actions_table["masks"].setChecked(True)
@@ -280,6 +281,7 @@ class Application(QObject):
             theme=Theme.current().choice,
             overlay_opacity=window.opacity_slider.value() / 100,
             brush_radius_px=float(window.canvas.brush_radius_px),
+            fill_tolerance=window.tolerance_slider.value(),
             max_objects=most,
             granularity=granularity,
             show_outline=window.actions_table["outline"].isChecked(),

@@ -18,6 +18,8 @@ import numpy as np
 from smtc_app.core.annotation import Box, mask_box
 
 Point = tuple[float, float]
+FILL_TOLERANCE = 12
+"""Of 255: takes in the noise of a plain surface."""
 
 
 class Edited(NamedTuple):
@@ -89,7 +91,7 @@ def flood_fill(
     value: int,
     *,
     image: np.ndarray | None = None,
-    tolerance: int = 12,
+    tolerance: int = FILL_TOLERANCE,
     locked_ids: Collection[int] = (),
 ) -> Edited:
     """Fill what is connected (4 neighbours) to the pixel `seed` (x, y) with `value`.

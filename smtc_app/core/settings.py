@@ -117,6 +117,7 @@ class Settings:
     overlay_opacity: float = _setting(0.5, _number(0, 1))
     show_outline: bool = _setting(False, _flag)
     brush_radius_px: float = _setting(12.0, _number(0.5, 2000))
+    fill_tolerance: int = _setting(12, _number(0, 255, int))
     max_objects: int = _setting(10, _number(1, 100, int))
     granularity: float = _setting(0.5, _number(0, 1))
     new_object_alarm: bool = _setting(True, _flag)

@@ -383,8 +383,15 @@ ACTIONS: tuple[ActionSpec, ...] = (
         checkable=True,
         separator=True,
     ),
-    A("brush_larger", "Larger Brush", "Make brush and eraser larger", "Tools", ("]",), separator=True),
-    A("brush_smaller", "Smaller Brush", "Make brush and eraser smaller", "Tools", ("[",)),
+    A(
+        "brush_larger",
+        "Larger Brush",
+        "Make brush and eraser larger; fill more colours",
+        "Tools",
+        ("]",),
+        separator=True,
+    ),
+    A("brush_smaller", "Smaller Brush", "Make brush and eraser smaller; fill fewer colours", "Tools", ("[",)),
     A(
         "propose",
         "Propose Objects",

@@ -44,6 +44,8 @@ class AnnotationController(QObject):
     def __init__(self, session: Session, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._session = session
+        self.fill_tolerance = mask_ops.FILL_TOLERANCE
+        """How much a colour may differ in any channel, 0..255, and still be filled."""
 
     # Painting
 
@@ -74,8 +76,10 @@ class AnnotationController(QObject):
 
     def flood_fill(self, x: int, y: int) -> None:
         """Give what is connected to the point, of its label and about its colour, to the active object."""
-        image = self._session.pixels
-        self._draw(lambda labels, value, locked: _filled(labels, (x, y), value, image, locked), "Fill")
+        image, tolerance = self._session.pixels, self.fill_tolerance
+        self._draw(
+            lambda labels, value, locked: _filled(labels, (x, y), value, image, tolerance, locked), "Fill"
+        )
 
     def _draw(self, change: Callable[[np.ndarray, int, Any], np.ndarray], text: str = "") -> None:
         session, document = self._session, self._session.document
@@ -247,7 +251,8 @@ class AnnotationController(QObject):
             return None
         target = session.active if session.active is not None else document.free_object_id()
         labels = document.labels(session.frame)
-        return partial(_filled, labels, (x, y), target, session.pixels, document.locked_objects)
+        locked = document.locked_objects
+        return partial(_filled, labels, (x, y), target, session.pixels, self.fill_tolerance, locked)
 
     def set_keyframe(self, on: bool) -> None:
         """Mark this frame as a keyframe, or as none."""
@@ -281,9 +286,16 @@ class AnnotationController(QObject):
 
 
 def _filled(
-    labels: np.ndarray, seed: tuple[int, int], value: int, image: np.ndarray | None, locked: Collection[int]
+    labels: np.ndarray,
+    seed: tuple[int, int],
+    value: int,
+    image: np.ndarray | None,
+    tolerance: int,
+    locked: Collection[int],
 ) -> np.ndarray:
-    return mask_ops.flood_fill(labels, seed, value, image=image, locked_ids=locked).labels
+    return mask_ops.flood_fill(
+        labels, seed, value, image=image, tolerance=tolerance, locked_ids=locked
+    ).labels
 
 
 def _refined(labels: np.ndarray, what: str, ids: Sequence[int], locked: Collection[int]) -> np.ndarray:

@@ -18,6 +18,7 @@ from smtc_app.ui.tools import TOOLS
 
 OPACITY_STEP = 10
 ZOOM_STEP = 1.25
+TOLERANCE_STEP = 4
 
 
 class CanvasController(QObject):
@@ -46,6 +47,8 @@ class CanvasController(QObject):
         canvas.hovered.connect(self._on_hovered)
         canvas.brush_radius_changed.connect(self._on_brush_radius_changed)
         window.brush_slider.valueChanged.connect(canvas.set_brush_radius_px)
+        window.tolerance_slider.setValue(annotation.fill_tolerance)
+        window.tolerance_slider.valueChanged.connect(self._on_tolerance_moved)
         window.opacity_slider.valueChanged.connect(self._on_opacity_moved)
         for action_id, slot in (
             ("zoom_in", partial(canvas.zoom_by, ZOOM_STEP)),
@@ -54,8 +57,8 @@ class CanvasController(QObject):
             ("actual_size", canvas.actual_size),
             ("opacity_up", partial(self._change_opacity, OPACITY_STEP)),
             ("opacity_down", partial(self._change_opacity, -OPACITY_STEP)),
-            ("brush_larger", partial(canvas.step_brush_radius, 1)),
-            ("brush_smaller", partial(canvas.step_brush_radius, -1)),
+            ("brush_larger", partial(self._step_size, 1)),
+            ("brush_smaller", partial(self._step_size, -1)),
             *((f"tool_{tool}", partial(self.set_tool, tool)) for tool in TOOLS),
         ):
             actions.connect(action_id, slot)
@@ -67,6 +70,15 @@ class CanvasController(QObject):
         """Use a tool of `TOOLS`."""
         self._window.canvas.set_tool(tool)
         self._window.actions_table[f"tool_{tool}"].setChecked(True)
+        self._window.show_tool_size(tool)
+
+    def _step_size(self, by: int) -> None:
+        """Larger or smaller: what the fill takes, or the brush."""
+        if self._window.canvas.tool == "fill":
+            slider = self._window.tolerance_slider
+            slider.setValue(slider.value() + TOLERANCE_STEP * by)
+        else:
+            self._window.canvas.step_brush_radius(by)
 
     def _change_opacity(self, by: int) -> None:
         slider = self._window.opacity_slider
@@ -123,6 +135,10 @@ class CanvasController(QObject):
         slider.blockSignals(True)
         slider.setValue(round(radius_px))
         slider.blockSignals(False)
+
+    @Slot(int)
+    def _on_tolerance_moved(self, tolerance: int) -> None:
+        self._annotation.fill_tolerance = tolerance
 
     @Slot(int)
     def _on_opacity_moved(self, percent: int) -> None:

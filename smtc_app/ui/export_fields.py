@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import QSize, Qt, Signal, Slot
-from PySide6.QtGui import QColor, QIcon, QPainter, QPixmap
+from PySide6.QtCore import QRectF, QSize, Qt, Signal, Slot
+from PySide6.QtGui import QColor, QIcon, QPainter, QPen, QPixmap
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -22,7 +22,7 @@ from PySide6.QtWidgets import (
 
 from smtc_app.core.export import OPACITY, ExportFormat
 from smtc_app.ui.object_panel import ObjectRow
-from smtc_app.ui.theme import SPACING_PX, SPIN_TEXT_MARGINS_PX
+from smtc_app.ui.theme import SPACING_PX, SPIN_TEXT_MARGINS_PX, Theme
 
 ROW_PX = 26
 SWATCH_PX = 12
@@ -247,8 +247,9 @@ def _swatch(colour: tuple[int, int, int], ratio: float) -> QIcon:
     pixmap.fill(Qt.GlobalColor.transparent)
     painter = QPainter(pixmap)
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-    painter.setPen(Qt.PenStyle.NoPen)
+    # The palette has colours as dark as the list, and as light.
+    painter.setPen(QPen(QColor(Theme.current().colours.text_off), 1))
     painter.setBrush(QColor(*colour))
-    painter.drawRoundedRect(0, 0, SWATCH_PX, SWATCH_PX, 3, 3)
+    painter.drawRoundedRect(QRectF(0.5, 0.5, SWATCH_PX - 1, SWATCH_PX - 1), 3, 3)
     painter.end()
     return QIcon(pixmap)

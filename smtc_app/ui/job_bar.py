@@ -83,9 +83,12 @@ class JobBar(QWidget):
         # work".
         self._progress.setRange(0, job.total if job.done else 0)
         self._progress.setValue(job.done)
+        if job.cancel_requested:
+            # A step of the model may take seconds: without an answer people press Esc again.
+            self._title.setText(f"Cancelling: {job.title}{waiting}")
         parts = [format_rate(job.rate_per_s), format_time_left(job.remaining_s)] if job.total > 1 else []
         self._detail.setText(" · ".join(part for part in parts if part))
-        self._cancel.setEnabled(True)
+        self._cancel.setEnabled(not job.cancel_requested)
 
     @Slot()
     def _on_cancel_clicked(self) -> None:

@@ -53,6 +53,8 @@ FRAME_PX = 32
 """Room for the title bar, which the available size of the screen does not leave out."""
 TIMELINE_HEIGHT_PX = 208
 LARGEST_BRUSH_PX = 200
+LARGEST_TOLERANCE = 96
+"""Of 255: beyond it a fill takes nearly everything."""
 
 _TEXT_FIELDS = (QLineEdit, QAbstractSpinBox, QComboBox, QPlainTextEdit)
 
@@ -134,6 +136,11 @@ class MainWindow(QMainWindow):
         else:
             self.hint.hide()
 
+    def show_tool_size(self, tool: str) -> None:
+        """Show the slider that belongs to a tool: tolerance for the fill, else the size of the brush."""
+        self._brush_part.setVisible(tool != "fill")
+        self._tolerance_part.setVisible(tool == "fill")
+
     def set_recent(self, paths: Sequence[str], open_path: Callable[[str], object]) -> None:
         """Fill the menu of recent videos and projects."""
         self.recent_menu.clear()
@@ -187,7 +194,15 @@ class MainWindow(QMainWindow):
             "Brush", 1, LARGEST_BRUSH_PX, "Radius of brush and eraser in pixels  ([ ])"
         )
         self.opacity_slider, opacity = _slider("Masks", 0, 100, "Opacity of the masks  (Shift+[ ])")
-        bar.addWidget(brush)
+        self.tolerance_slider, tolerance = _slider(
+            "Tolerance",
+            0,
+            LARGEST_TOLERANCE,
+            "How much colours may differ from the one under the click and still be filled  ([ ])",
+        )
+        self._brush_part = bar.addWidget(brush)
+        self._tolerance_part = bar.addWidget(tolerance)
+        self._tolerance_part.setVisible(False)
         bar.addWidget(opacity)
         for action_id in ("masks", "outline", "fit"):
             bar.addWidget(self._button(action_id))
@@ -244,9 +259,9 @@ class MainWindow(QMainWindow):
         self._side.addWidget(self.object_panel)
         self._side.addWidget(self.proposal_panel)
         self._side.setSizes([380, 240])
-        # What a larger window has more room for is objects.
-        self._side.setStretchFactor(0, 1)
-        self._side.setStretchFactor(1, 0)
+        # A larger window has more room for both: proposals come first, and objects last longer.
+        self._side.setStretchFactor(0, 3)
+        self._side.setStretchFactor(1, 2)
         self._side.setMinimumWidth(270)
         self.body_splitter = QSplitter(Qt.Orientation.Horizontal)
         self.dataset_panel.hide()

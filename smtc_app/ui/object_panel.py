@@ -390,8 +390,11 @@ class ObjectPanel(QWidget):
         c = Theme.current().colours
         key = f"<span style='color:{c.text}; font-weight:600'>"
         self._note.setText(
-            f"No objects yet.<br><br>{key}{propose}</span>&nbsp; proposes objects on this frame<br>"
-            f"{key}{new}</span>&nbsp; starts one that you paint yourself"
+            f"<p style='margin:0 0 8px'>No objects yet.</p><table cellspacing='0' style='margin-top:8px'>"
+            f"<tr><td style='padding:0 10px 5px 0'>{key}{propose}</span></td>"
+            f"<td>proposes objects on this frame</td></tr>"
+            f"<tr><td style='padding:0 10px 0 0'>{key}{new}</span></td>"
+            f"<td>starts one that you paint yourself</td></tr></table>"
         )
 
     def _on_renamed(self, object_id: int, name: str) -> None:

@@ -52,6 +52,7 @@ class PreviewController(QObject):
         canvas.anchor_set.connect(self._on_anchor_set)
         actions.connect_checked("magnet", canvas.set_magnetic)
         actions["tool_fill"].toggled.connect(self._on_fill_taken)
+        window.tolerance_slider.valueChanged.connect(self._on_tolerance_changed)
         session.selection_changed.connect(self._on_selection_changed)
         for what in REFINEMENTS:
             actions[what].hovered.connect(partial(self._preview_refinement, what))
@@ -77,6 +78,12 @@ class PreviewController(QObject):
         else:
             self._drop()
 
+    @Slot(int)
+    def _on_tolerance_changed(self, _tolerance: int) -> None:
+        """More or less would be filled."""
+        if self._window.canvas.tool == "fill" and self._session.is_open:
+            self._rest.start()
+
     @Slot(object)
     def _on_selection_changed(self, _ids: object) -> None:
         """Another object would be filled."""
@@ -90,7 +97,8 @@ class PreviewController(QObject):
         if self._point is None or canvas.tool != "fill":
             self._drop()
         else:
-            self._ask(self._annotation.fill_of(*self._point), ("fill", self._point))
+            what = ("fill", self._point, self._annotation.fill_tolerance)
+            self._ask(self._annotation.fill_of(*self._point), what)
 
     def _preview_refinement(self, what: str) -> None:
         self._ask(self._annotation.refinement_of(what), (what, None))

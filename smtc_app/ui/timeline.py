@@ -297,7 +297,14 @@ class Timeline(QAbstractScrollArea):
             return
         scrubbing = self._drag == "scrub"
         cursor_x = None if scrubbing or self._cursor is None else self._cursor.x()
-        paint_pointers(painter, self._layout(), self._current, cursor_x, small_font(self.font(), True))
+        paint_pointers(
+            painter,
+            self._layout(),
+            self._current,
+            cursor_x,
+            seconds_of=self._content.seconds,
+            font=self.font(),
+        )
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Another width: the same frames as far as they fit."""

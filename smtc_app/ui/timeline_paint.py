@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -124,27 +124,61 @@ def paint_lane(
     painter.drawImage(QRectF(rect.left(), rect.top(), width / ratio, rect.height()), image)
 
 
-def paint_ruler(
-    painter: QPainter, axis: TimeAxis, rect: QRectF, seconds_of: object, colours: Colours, font: QFont
-) -> None:
-    """Ticks with frame numbers, and the time beside them; `seconds_of(frame)` gives presentation times."""
+def paint_ruler(painter: QPainter, axis: TimeAxis, rect: QRectF, colours: Colours) -> None:
+    """Ticks; `paint_ruler_labels` writes beside them."""
     painter.fillRect(rect, QColor(colours.panel))
-    painter.setFont(font)
-    metrics = QFontMetricsF(font)
-    baseline = rect.top() + 3 + metrics.ascent()
     bottom = rect.bottom() - STRIP_PX
     for tick in ticks(axis, LABEL_SPACING_PX):
         x = np.floor(rect.left() + axis.x_of(tick.frame)) + 0.5
         painter.setPen(QPen(QColor(colours.text_off if tick.label else colours.border), 1))
         painter.drawLine(QPointF(x, rect.top() + (2 if tick.label else 12)), QPointF(x, bottom))
-        if tick.label:
-            painter.setPen(QColor(colours.text))
-            painter.drawText(QPointF(x + 5, baseline), tick.label)
-            painter.setPen(QColor(colours.text_off))
-            after = x + 5 + metrics.horizontalAdvance(tick.label) + 7
-            painter.drawText(QPointF(after, baseline), format_time(seconds_of(tick.frame)))
     painter.setPen(QPen(QColor(colours.border), 1))
     painter.drawLine(QPointF(rect.left(), rect.bottom() - 0.5), QPointF(rect.right(), rect.bottom() - 0.5))
+
+
+def ruler_labels(
+    axis: TimeAxis,
+    rect: QRectF,
+    seconds_of: Callable[[int], float],
+    metrics: QFontMetricsF,
+    flag: tuple[int, float, float] | None,
+) -> list[tuple[float, str, bool]]:
+    """(x, text, whether it is a frame number rather than a time) of what is written along the ruler.
+
+    What the end of the ruler would cut is left out, and what the playhead's flag would cover. `flag`: (its
+    frame, left edge, right edge), or None where the playhead is out of sight.
+    """
+    frame, low, high = flag or (-1, 0.0, 0.0)
+    labels = []
+
+    def is_free(x: float, text: str) -> bool:
+        end = x + metrics.horizontalAdvance(text)
+        return end <= rect.right() and (flag is None or end + 2 <= low or x - 2 >= high)
+
+    for tick in ticks(axis, LABEL_SPACING_PX):
+        if not tick.label:
+            continue
+        x = float(np.floor(rect.left() + axis.x_of(tick.frame))) + 5.5
+        has_number = is_free(x, tick.label)
+        if has_number:
+            labels.append((x, tick.label, True))
+        after = x + metrics.horizontalAdvance(tick.label) + 7
+        time = format_time(seconds_of(tick.frame))
+        # The flag says the number of its own frame; the time of any other would look like that of the flag.
+        if (has_number or tick.frame == frame) and is_free(after, time):
+            labels.append((after, time, False))
+    return labels
+
+
+def paint_ruler_labels(
+    painter: QPainter, labels: Sequence[tuple[float, str, bool]], top: float, colours: Colours, font: QFont
+) -> None:
+    """Frame numbers and times as `ruler_labels` gives them."""
+    painter.setFont(font)
+    baseline = top + 3 + QFontMetricsF(font).ascent()
+    for x, text, is_number in labels:
+        painter.setPen(QColor(colours.text if is_number else colours.text_soft))
+        painter.drawText(QPointF(x, baseline), text)
 
 
 def paint_diamonds(
@@ -240,6 +274,14 @@ def paint_range(
             painter.fillRect(QRectF(x, strip.top(), 2, whole.bottom() - strip.top()), accent)
 
 
+def playhead_flag(x: float, width: float, rect: QRectF, text: str, font: QFont) -> QRectF:
+    """Where the number of the current frame stands: over its column, and inside of `rect`."""
+    metrics = QFontMetricsF(font)
+    wide = metrics.horizontalAdvance(text) + 12
+    left = min(max(x + width / 2 - wide / 2, rect.left()), rect.right() - wide)
+    return QRectF(left, rect.top() + 1, wide, metrics.height() + 2)
+
+
 def paint_playhead(
     painter: QPainter, x: float, width: float, rect: QRectF, text: str, colours: Colours, font: QFont
 ) -> None:
@@ -252,10 +294,7 @@ def paint_playhead(
     middle = x + width / 2
     painter.fillRect(QRectF(middle - 0.75, rect.top(), 1.5, rect.height()), accent)
     painter.setFont(font)
-    metrics = QFontMetricsF(font)
-    wide = metrics.horizontalAdvance(text) + 12
-    left = min(max(middle - wide / 2, rect.left()), rect.right() - wide)
-    flag = QRectF(left, rect.top() + 1, wide, metrics.height() + 2)
+    flag = playhead_flag(x, width, rect, text, font)
     painter.setPen(Qt.PenStyle.NoPen)
     painter.setBrush(accent)
     painter.drawRoundedRect(flag, 4, 4)

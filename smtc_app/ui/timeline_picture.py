@@ -5,11 +5,12 @@ Everything but playhead and cursor goes through `paint_content`, which the widge
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QFont, QPainter, QPen
+from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPen
 
 from smtc_app.ui import timeline_paint as paint
 from smtc_app.ui.theme import Theme
@@ -94,7 +95,7 @@ def paint_content(
     _paint_lanes(painter, content, layout, font)
     painter.setClipRect(layout.content)
     thumbnails.paint(painter, axis, paint.HEADER_PX, paint.RULER_PX)
-    paint.paint_ruler(painter, axis, ruler, content.seconds, colours, font)
+    paint.paint_ruler(painter, axis, ruler, colours)
     if len(content.locked):
         used = min(lanes.height(), len(content.order) * paint.LANE_PX)
         hatched = QRectF(paint.HEADER_PX, lanes.top(), lanes.width() - paint.HEADER_PX, used)
@@ -113,10 +114,21 @@ def paint_content(
 
 
 def paint_pointers(
-    painter: QPainter, layout: TimelineLayout, current: int, cursor_x: float | None, font: QFont
+    painter: QPainter,
+    layout: TimelineLayout,
+    current: int,
+    cursor_x: float | None,
+    *,
+    seconds_of: Callable[[int], float],
+    font: QFont,
 ) -> None:
-    """Playhead on frame `current` and, if given, the line under the cursor; `font`: small and bold."""
+    """Labels of the ruler, playhead on frame `current` and, if given, the line under the cursor.
+
+    `seconds_of(frame)` gives presentation times; `font` is the widget's own. The labels are here because
+    they make way for the number of the playhead.
+    """
     colours, content = Theme.current().colours, layout.content
+    plain, bold = small_font(font), small_font(font, bold=True)
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     painter.setClipRect(content)
     if cursor_x is not None and cursor_x >= content.left():
@@ -126,8 +138,13 @@ def paint_pointers(
         x = np.floor(cursor_x) + 0.5
         painter.drawLine(QPointF(x, 0), QPointF(x, content.bottom()))
     x, width = layout.x_of(current), layout.axis.px_per_frame
-    if x + width >= content.left() and x <= content.right():
-        paint.paint_playhead(painter, x, width, content, str(current), colours, font)
+    in_sight = x + width >= content.left() and x <= content.right()
+    box = paint.playhead_flag(x, width, content, str(current), bold)
+    flag = (current, box.left(), box.right()) if in_sight else None
+    labels = paint.ruler_labels(layout.axis, layout.ruler, seconds_of, QFontMetricsF(plain), flag)
+    paint.paint_ruler_labels(painter, labels, layout.ruler.top(), colours, plain)
+    if in_sight:
+        paint.paint_playhead(painter, x, width, content, str(current), colours, bold)
 
 
 def _paint_lanes(painter: QPainter, content: TimelineContent, layout: TimelineLayout, font: QFont) -> None:

@@ -229,6 +229,7 @@ class WindowController(QObject):
     def _cancel(self) -> None:
         for runner in self._runners:
             runner.cancel_all()
+        self._on_job_changed(None)
 
     def _set_keyframe(self, on: bool) -> None:
         self._annotation.set_keyframe(on)
@@ -273,6 +274,7 @@ class WindowController(QObject):
     @Slot(object)
     def _on_cancel_requested(self, job: Job) -> None:
         job.cancel()
+        self._on_job_changed(job)
 
     @Slot(object)
     def _on_open_requested(self, _nothing: object) -> None:
@@ -348,7 +350,7 @@ class WindowController(QObject):
         self._window.canvas.fit()
 
     @Slot(object)
-    def _on_job_changed(self, _job: Job) -> None:
+    def _on_job_changed(self, _job: Job | None) -> None:
         jobs = [job for runner in self._runners for job in runner.jobs]
         self._window.job_bar.set_jobs(jobs)
         busy = any(not job.background for job in jobs)

@@ -94,6 +94,31 @@ def test_fill_shows_what_it_would_fill_and_fills_just_that(window, qtbot):
     assert _disk_share(window) == 1
 
 
+def test_the_tolerance_of_the_fill_is_seen_and_set_by_slider_and_keys(window, qtbot):
+    canvas, slider = window.window.canvas, window.window.tolerance_slider
+    brush = window.window.brush_slider
+    _until(qtbot, lambda: (slider.isVisible(), brush.isVisible()) == (False, True))
+    QTest.keyClick(canvas, Qt.Key.Key_G)
+    _until(qtbot, lambda: (slider.isVisible(), brush.isVisible()) == (True, False))
+    radius_px, tolerance = canvas.brush_radius_px, slider.value()
+    QTest.keyClick(canvas, Qt.Key.Key_BracketRight)
+    assert slider.value() > tolerance
+    QTest.keyClick(canvas, Qt.Key.Key_BracketLeft)
+    assert (slider.value(), canvas.brush_radius_px) == (tolerance, radius_px)
+    frame = np.array(window.session.pixels)
+    frame[20:28, 28:36] = (200, 170, 40)
+    window.session.pixels = frame
+    _hover(window, 32, 24)
+    _until(qtbot, lambda: _shown(window, 32, 24) == 1)
+    assert _shown(window, 20, 24) == 0
+    slider.setValue(30)
+    _until(qtbot, lambda: _shown(window, 20, 24) == 1)
+    QTest.mouseClick(canvas, LEFT, pos=_place(window, 32, 24))
+    assert _disk_share(window) == 1
+    QTest.keyClick(canvas, Qt.Key.Key_P)
+    _until(qtbot, lambda: (slider.isVisible(), brush.isVisible()) == (False, True))
+
+
 def test_a_preview_shows_the_object_that_is_selected(window, qtbot):
     for object_id in (1, 2):
         window.session.push(commands.AddObject(object_id=object_id))

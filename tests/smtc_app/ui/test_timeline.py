@@ -7,8 +7,8 @@ import pytest
 
 pytest.importorskip("PySide6")
 
-from PySide6.QtCore import QPoint, QPointF, Qt
-from PySide6.QtGui import QColor, QImage, QWheelEvent
+from PySide6.QtCore import QPoint, QPointF, QRectF, Qt
+from PySide6.QtGui import QColor, QFontMetricsF, QImage, QWheelEvent
 from PySide6.QtWidgets import QApplication
 
 from smtc_app.core.annotation import FrameStatus
@@ -16,7 +16,7 @@ from smtc_app.ui import timeline_paint
 from smtc_app.ui.theme import Theme
 from smtc_app.ui.thumbnail_row import THUMBNAIL_PX
 from smtc_app.ui.timeline import Timeline
-from smtc_app.ui.timeline_model import LaneModel, Marker
+from smtc_app.ui.timeline_model import LaneModel, Marker, TimeAxis
 
 LEFT, MIDDLE = Qt.MouseButton.LeftButton, Qt.MouseButton.MiddleButton
 COUNT = 200
@@ -301,3 +301,36 @@ def test_it_is_empty_without_a_video(qtbot):
     wheel(widget, QPoint(300, 20), 1)
     assert asked == []
     assert widget.tooltip_at(QPointF(300, 20)) == ""
+
+
+def ruler_texts(flag):
+    metrics = QFontMetricsF(QApplication.font())
+    axis = TimeAxis(COUNT, 1000, px_per_frame=1000 / COUNT)
+    rect = QRectF(HEADER, 0, 1000, RULER)
+    return timeline_paint.ruler_labels(axis, rect, lambda frame: frame / 25, metrics, flag), metrics, rect
+
+
+@pytest.mark.parametrize("frame", [0, 19, 20, 22, 100, COUNT - 1])
+def test_the_playhead_covers_no_label_of_the_ruler(frame):
+    middle = HEADER + 1000 * (frame + 0.5) / COUNT
+    flag = (frame, max(HEADER, middle - 14), middle + 14)
+    labels, metrics, rect = ruler_texts(flag)
+    everything, _, _ = ruler_texts(None)
+    assert labels
+    assert set(labels) <= set(everything)
+    for x, text, _ in labels:
+        end = x + metrics.horizontalAdvance(text)
+        assert end <= flag[1] or x >= flag[2]
+        assert end <= rect.right()
+
+
+def test_the_ruler_keeps_the_time_of_the_current_frame_but_not_a_time_without_its_number():
+    everything, _, _ = ruler_texts(None)
+    first, second = everything[0], everything[2]
+    assert (first[1], second[2]) == ("0", True)
+    at_first, _, _ = ruler_texts((0, first[0] - 4, everything[1][0] - 2))
+    assert everything[1] in at_first
+    assert first not in at_first
+    beside_second, _, _ = ruler_texts((int(second[1]) - 1, second[0] - 4, everything[3][0] - 2))
+    assert second not in beside_second
+    assert everything[3] not in beside_second

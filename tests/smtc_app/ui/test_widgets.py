@@ -139,3 +139,17 @@ def test_icons_have_two_resolutions(theme):
     icon = theme.icon("brush", checkable=True)
     assert icon.pixmap(20, 20).size().toTuple() == (20, 20)
     assert theme.pixmap("brush", 20, ratio=2).size().toTuple() == (40, 40)
+
+
+def test_a_job_that_was_cancelled_says_so_until_it_ends(qtbot):
+    bar, running = JobBar(), job()
+    qtbot.addWidget(bar)
+    bar.set_jobs([running])
+    assert "Cancelling" not in bar.text
+    running.cancel()
+    bar.set_jobs([running])
+    assert "Cancelling: Propagating forward" in bar.text
+    assert not bar._cancel.isEnabled()
+    bar.set_jobs([job()])
+    assert "Cancelling" not in bar.text
+    assert bar._cancel.isEnabled()
