@@ -40,8 +40,14 @@ def ours(model: SMTC, sequence: DavisSequence, index: int) -> list[np.ndarray]:
     return _ours(model, sequence, index, DiscoveryConfig(max_objects=MOST))
 
 
-def ours_untrained(model: SMTC, sequence: DavisSequence, index: int) -> list[np.ndarray]:
-    """`smtc_model.discovery` on the frame alone, with the features' own slots in place of a trained head."""
+def ours_no_foreground(model: SMTC, sequence: DavisSequence, index: int) -> list[np.ndarray]:
+    """`ours` without what the foreground network says."""
+    without = SMTC(model.backbone, model.head, trained=model.trained)
+    return _ours(without, sequence, index, DiscoveryConfig(max_objects=MOST))
+
+
+def ours_backbone(model: SMTC, sequence: DavisSequence, index: int) -> list[np.ndarray]:
+    """`ours_still` with neither a trained head nor the foreground network, so slots of the features' own."""
     return _ours(SMTC(model.backbone), sequence, index, DiscoveryConfig(max_objects=MOST, motion_offsets=()))
 
 
@@ -109,7 +115,8 @@ def _largest(labels: np.ndarray, frame: np.ndarray) -> list[np.ndarray]:
 METHODS: dict[str, Method] = {
     "ours": ours,
     "ours, still": ours_still,
-    "ours, still, untrained slots": ours_untrained,
+    "ours without foreground": ours_no_foreground,
+    "ours, still, backbone alone": ours_backbone,
     "ours, trained slots beside motion": ours_head,
     "SLIC superpixels": superpixels,
     "feature k-means": feature_clusters,
