@@ -18,6 +18,8 @@ from smtc_app.ui.services import Services
 from smtc_app.ui.session import Session
 
 NAMES_TOLD = 3
+FRAMES_FOLDER = "JPEGImages"
+"""In a DAVIS or YouTube-VOS root, whatever lies in it counts as a sequence."""
 
 
 class ExportController(QObject):
@@ -79,7 +81,7 @@ class ExportController(QObject):
         """What suggested folders begin with: beside the project or the footage, not inside the package."""
         session = self._session
         what = session.project or Path(session.source.path)
-        return (Path.home() if session.demo else what.parent) / what.stem
+        return (Path.home() if session.demo else folder_beside(what)) / what.stem
 
     def export(self, request: ExportRequest) -> None:
         """Write what was asked for, in a worker, from a frozen copy of the document."""
@@ -121,3 +123,11 @@ def sentence_about(result: ExportResult) -> str:
         more = len(result.left_out) - NAMES_TOLD
         sentence += f" Not on any of these frames: {names}{f' and {more} more' if more > 0 else ''}."
     return sentence
+
+
+def folder_beside(what: Path) -> Path:
+    """The folder that `what` lies in, or the root of the dataset whose sequence it is."""
+    for folder in what.parents:
+        if folder.name == FRAMES_FOLDER:
+            return folder.parent
+    return what.parent

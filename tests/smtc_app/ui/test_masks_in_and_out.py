@@ -16,7 +16,7 @@ from smtc_app.core.errors import UserError
 from smtc_app.core.export import ExportedObject, ExportRequest, ExportResult
 from smtc_app.core.import_commands import ObjectHint
 from smtc_app.ui.dialogs_export import ExportDialog
-from smtc_app.ui.export_controller import sentence_about
+from smtc_app.ui.export_controller import folder_beside, sentence_about
 
 
 @pytest.fixture
@@ -131,3 +131,16 @@ def test_a_folder_of_masks_becomes_one_step(make_application, qtbot, monkeypatch
     parts.session.step_history(False)
     assert not document.objects
     assert QApplication.activeModalWidget() is None
+
+
+@pytest.mark.parametrize(
+    ("what", "folder"),
+    [
+        ("videos/dog.mp4", "videos"),
+        ("videos/dog.smtc", "videos"),
+        ("DAVIS/JPEGImages/480p/dog", "DAVIS"),
+        ("vos/train/JPEGImages/0a2f", "vos/train"),
+    ],
+)
+def test_an_export_is_not_suggested_among_the_sequences_of_a_dataset(what, folder):
+    assert folder_beside(Path(what)) == Path(folder)
