@@ -176,7 +176,7 @@ def _paint_lanes(painter: QPainter, content: TimelineContent, layout: TimelineLa
 def _paint_corner(painter: QPainter, count: int, font: QFont) -> None:
     """Above the names: how many lanes there are."""
     painter.setFont(font)
-    painter.setPen(QColor(Theme.current().colours.text_off))
+    painter.setPen(QColor(Theme.current().colours.text_soft))
     text = "No objects" if count == 0 else "1 object" if count == 1 else f"{count} objects"
     corner = QRectF(10, 0, paint.HEADER_PX - 18, paint.RULER_PX)
     painter.drawText(corner, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, text)
