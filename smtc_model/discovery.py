@@ -39,8 +39,9 @@ logger = logging.getLogger(__name__)
 Progress = Callable[[int, int], None]
 """Called with (frames done, frames in all); what it raises ends the search."""
 
-EXPECTED_BONUS = 1.0
-"""How much the value of a node grows that is where a known track should be."""
+EXPECTED_BONUS = 12.0
+"""How much the value of a node grows that is where a known track should be: so much that a track is left for
+another way to cut the frame only where the tree has nothing like it."""
 
 
 class Frames(Protocol):
