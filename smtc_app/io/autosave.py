@@ -145,9 +145,7 @@ class Autosave:
 
     def _on_step(self, changes: tuple[Change, ...]) -> None:
         too_long = self._writer.size > max(_COMPACT_BYTES, 3 * self._checkpoint_bytes)
-        if self._writer.failed or too_long:
-            # Should the new file fail, the old one may grow some more before the next attempt.
-            self._checkpoint_bytes = max(self._checkpoint_bytes, self._writer.size)
+        if self._writer.failed:
             self._start_file()
             return
         document = self._document
@@ -176,6 +174,10 @@ class Autosave:
         by_hand = len(head) > 2 or any(change.kind == "labels" and change.objects for change in changes)
         backlog = 1 if by_hand else _MACHINE_BACKLOG
         self._writer.append(lambda: _record(head, masks, tracks, proposals), backlog=backlog)
+        if too_long:
+            # Should the new file fail, the old one may grow some more before the next attempt.
+            self._checkpoint_bytes = max(self._checkpoint_bytes, self._writer.size)
+            self._start_file()
 
     def _new_sources(self) -> list[list[int]]:
         entries = self._document.source_table[self._known_sources :]

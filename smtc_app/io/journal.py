@@ -5,8 +5,8 @@
     lengths
 
 A record is in the hands of the operating system within milliseconds of `append`, which is all that a kill -9
-asks for; it is flushed to the disk when nothing comes for a moment, and at least every two seconds, for power
-cuts.
+asks for, and however slow the machine is before the `append` after it returns; it is flushed to the disk when
+nothing comes for a moment, and at least every two seconds, for power cuts.
 """
 
 from __future__ import annotations
@@ -29,10 +29,11 @@ from smtc_app.core.files import sync_folder, why
 logger = logging.getLogger(__name__)
 
 MAGIC = b"SMTCJ001"
+_NOT_WHOLE = bytes(len(MAGIC))
+"""In its place while a file is filled: a crash then must not find a file that lacks the newest records."""
 SUFFIX = ".journal"
 _FRAME = struct.Struct("<II")
 _LENGTH = struct.Struct("<I")
-_LONGEST_WAIT_S = 0.025
 _LONGEST_UNSYNCED_S = 2.0
 _IDLE_S = 0.3
 
@@ -109,6 +110,10 @@ class JournalWriter:
         self._tasks: deque[Callable[[], None]] = deque()
         self._new_files: list[_NewFile] = []
         self._running = False
+        self._queued = 0
+        """Records in the queue, and the one that is being written."""
+        self._in_memory = 0
+        """Records that no file holds yet: the first one is not whole."""
         self._closed = False
         self._descriptor: int | None = None
         self._unsynced_since: float | None = None
@@ -132,16 +137,16 @@ class JournalWriter:
     def append(self, make: Callable[[], Record], *, backlog: int = 1) -> None:
         """Write the record that `make()` makes.
 
-        Returns when at most `backlog` records are not yet written, this one counted, but after 25 ms in any
-        case: a disk that lags behind must not hold up the hand.
+        Returns when at most `backlog` records are not yet written, this one counted, however long that takes:
+        a crash loses no more than these. Usually the ones before were written long ago, and nothing waits.
         """
-        deadline = time.monotonic() + _LONGEST_WAIT_S
-        self._put(lambda: self._append(make))
         with self._condition:
-            while len(self._tasks) + self._running > backlog and not self._closed:
-                left = deadline - time.monotonic()
-                if left <= 0 or not self._condition.wait(left):
-                    break
+            if self._closed:
+                raise ValueError("the journal is closed")
+            self._tasks.append(lambda: self._append(make))
+            self._queued += 1
+            self._condition.notify_all()
+            self._condition.wait_for(lambda: self._queued + self._in_memory <= backlog or self._closed)
 
     def flush(self, timeout_s: float = 30.0) -> bool:
         """Wait until all records are on the disk; False when that took too long."""
@@ -232,7 +237,7 @@ class JournalWriter:
         new.path.parent.mkdir(parents=True, exist_ok=True)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
         new.descriptor = os.open(new.path, flags, 0o644)
-        for data in (MAGIC, *map(encode_record, first())):
+        for data in (_NOT_WHOLE, *map(encode_record, first())):
             _write_all(new.descriptor, data)
             new.size += len(data)
         os.fsync(new.descriptor)
@@ -248,6 +253,10 @@ class JournalWriter:
                 _write_all(new.descriptor, data)
                 new.size += len(data)
             os.fsync(new.descriptor)
+            os.lseek(new.descriptor, 0, os.SEEK_SET)
+            _write_all(new.descriptor, MAGIC)
+            os.lseek(new.descriptor, 0, os.SEEK_END)
+            os.fsync(new.descriptor)
             sync_folder(new.path.parent)
         except OSError as error:
             self._give_up(new, error)
@@ -261,14 +270,27 @@ class JournalWriter:
         if new in self._new_files:
             with self._condition:
                 self._new_files.remove(new)
+                if not self._new_files:
+                    self._in_memory = 0
         _abandon(new)
         raise error
 
     def _forget_up_to(self, new: _NewFile) -> None:
         with self._condition:
             del self._new_files[: self._new_files.index(new) + 1]
+            self._in_memory = 0
 
     def _append(self, make: Callable[[], Record]) -> None:
+        try:
+            self._write(make)
+        finally:
+            with self._condition:
+                self._queued -= 1
+                if self._descriptor is None and self._new_files:
+                    self._in_memory += 1
+                self._condition.notify_all()
+
+    def _write(self, make: Callable[[], Record]) -> None:
         writable = not self.failed and self._descriptor is not None
         if not writable and not self._new_files:
             return
