@@ -147,7 +147,8 @@ def score(
                 pair = truth == i, labels == i
                 found.append((jaccard(*pair, void=void), boundary_f(*pair, void=void)))
         started = _clocks()
-    j, f = np.mean(found, axis=0)
+    # Nothing to score: no annotated frame between the first and the last.
+    j, f = np.mean(found, axis=0) if found else (np.nan, np.nan)
     wall, processor = spent / (len(sequence.frames) - 1)
     return {"J": float(j), "F": float(f), "wall": wall, "processor": processor}
 
@@ -206,7 +207,7 @@ def main() -> int:
             )
             print(f"{name:26s} " + " ".join(f"{v:6.3f}" for v in rows[-1]), flush=True)
         worker.join()
-        mean = [*np.mean(rows, axis=0)[:5], rows[-1][5]]
+        mean = [*np.nanmean(rows, axis=0)[:5], rows[-1][5]]
         summary.append((method, mean))
     print(f"\n{'mean':26s}     J      F    J&F  s/frame  cpu s  peak GiB")
     for method, mean in summary:
