@@ -24,7 +24,15 @@ from smtc_app.core.errors import UserError
 from smtc_app.core.settings import CacheChoice, Settings, load_settings, save_settings
 from smtc_app.io.dataset_probe import DatasetProbe
 from smtc_app.io.frame_cache import FrameCache
-from smtc_app.jobs import alarm_tasks, export_tasks, file_tasks, split_tasks, tasks, window_tasks
+from smtc_app.jobs import (
+    alarm_tasks,
+    dataset_tasks,
+    export_tasks,
+    file_tasks,
+    split_tasks,
+    tasks,
+    window_tasks,
+)
 from smtc_app.jobs.proposal_cache import ProposalCache
 from smtc_app.jobs.runner import JobRunner
 from smtc_app.jobs.view_tasks import ClipViews
@@ -36,6 +44,7 @@ from smtc_app.ui.confidence_controller import ConfidenceController
 from smtc_app.ui.correct_next_controller import CorrectNextController
 from smtc_app.ui.crash_guard import CrashGuard
 from smtc_app.ui.dataset_controller import DatasetController
+from smtc_app.ui.dataset_proposals import DatasetProposals
 from smtc_app.ui.dialogs_settings import SettingsDialog
 from smtc_app.ui.frame_controller import FrameController
 from smtc_app.ui.long_edit import LongEdits
@@ -87,6 +96,7 @@ def make_services(settings: Settings) -> Services:
         import_mask_task=window_tasks.import_mask_task,
         import_masks_task=window_tasks.on_own_source(window_tasks.import_masks_task),
         propose_task=window_tasks.on_own_source(partial(tasks.propose_task, cache=cache)),
+        propose_videos_task=dataset_tasks.propose_videos_task,
         find_new_objects_task=window_tasks.on_own_source(alarm_tasks.find_new_objects_task),
         propagate_task=window_tasks.on_own_source(window_tasks.propagate_groups_task),
         split_task=window_tasks.on_own_source(tasks.split_task),
@@ -111,6 +121,8 @@ class Application(QObject):
         """The model's work that a person waits for: proposals on what is in sight, a split."""
         self.models = JobRunner(self, gives_way_to=self.prompts)
         self.files = JobRunner(self)
+        self.survey_jobs = JobRunner(self, gives_way_to=self.prompts)
+        """Proposals for a whole dataset have a worker of their own: one video is worked on meanwhile."""
         self.session = Session(settings.undo_limit_bytes, self)
         self.frames = FrameController(services.make_frame_cache, self)
         self.window = MainWindow()
@@ -173,6 +185,10 @@ class Application(QObject):
         self.dataset = DatasetController(
             self.window, self.session, self.project, self.models, self.files, services, parent=self
         )
+        self.survey = DatasetProposals(self.window, self.dataset, self.survey_jobs, services, parent=self)
+        self.survey.model_settings = self._model_settings
+        self.survey.parameters = self._noted_settings
+        self.controller.listen_to(self.survey)
         self.alarm = AlarmController(
             self.window, self.session, self.propagation, self.models, services, parent=self
         )
@@ -217,7 +233,7 @@ class Application(QObject):
     @property
     def runners(self) -> tuple[JobRunner, ...]:
         """The workers whose jobs a person is told of, those that others give way to first."""
-        return self.edit_jobs, self.prompts, self.models, self.files
+        return self.edit_jobs, self.prompts, self.models, self.files, self.survey_jobs
 
     def preload(self) -> None:
         """Import torch and load the model behind the open window, after a video that is being opened."""
@@ -407,7 +423,9 @@ class Application(QObject):
 
     def _before_close(self) -> None:
         for runner in self.runners:
-            runner.cancel_all()
+            # What is made for the other videos of the dataset goes on.
+            if runner is not self.survey_jobs:
+                runner.cancel_all()
         self.frames.close()
 
     def _end_jobs(self) -> None:

@@ -408,6 +408,14 @@ ACTIONS: tuple[ActionSpec, ...] = (
         ("Shift+S",),
     ),
     A(
+        "propose_all",
+        "Propose for All Videos",
+        "Propose objects on the first frame of every untouched video of the dataset, in the background",
+        "Annotate",
+        ("Ctrl+Shift+P",),
+        "propose",
+    ),
+    A(
         "accept_all",
         "Accept Proposals",
         "Make objects of the proposals of this frame, on all frames that propose them",

@@ -31,10 +31,12 @@ class DatasetController(QObject):
 
     Signals:
         told, failed: a sentence for the person.
+        changed: another dataset or video is open, or none; None.
     """
 
     told = Signal(object)
     failed = Signal(object)
+    changed = Signal(object)
     _probed = Signal(object)
 
     def __init__(
@@ -93,6 +95,20 @@ class DatasetController(QObject):
     def current(self) -> str | None:
         """Name of the open video in the dataset."""
         return self._current
+
+    @property
+    def folder(self) -> Any:
+        """The folder of the dataset's projects, None without a dataset."""
+        return None if self._found is None else self._found.folder
+
+    def is_open(self, name: str) -> bool:
+        """Whether a video is open or about to be; from any thread."""
+        return name in (self._current, self._target)
+
+    def look_again(self, name: str) -> None:
+        """The project of a video was written."""
+        if self._probe is not None and self._panel.row(name) is not None:
+            self._probe.refresh(name)
 
     def is_root(self, path: str) -> bool:
         """Whether a path is the folder of the open dataset."""
@@ -329,6 +345,7 @@ class DatasetController(QObject):
         here = self._current is not None
         actions.enable("video_done", here, "The open video belongs to no open dataset.")
         actions["video_done"].setChecked(here and self._panel.row(self._current).done)
+        self.changed.emit(None)
 
     def _start_folder(self) -> Path:
         if self._found is not None:

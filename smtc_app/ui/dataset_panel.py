@@ -70,7 +70,7 @@ class DatasetPanel(QWidget):
         header.addWidget(self._title, 1)
         header.addWidget(self._count)
         header.addSpacing(4)
-        for action_id in ("previous_video", "next_video", "close_dataset"):
+        for action_id in ("propose_all", "previous_video", "next_video", "close_dataset"):
             button = QToolButton()
             button.setDefaultAction(actions[action_id])
             button.setIconSize(QSize(16, 16))
@@ -140,6 +140,11 @@ class DatasetPanel(QWidget):
     def names(self) -> list[str]:
         """The videos as shown, in order."""
         return [row.name for row in self.model.rows]
+
+    @property
+    def rows(self) -> tuple[VideoRow, ...]:
+        """All videos, shown or not, in the order of names."""
+        return tuple(self._rows.values())
 
     def row(self, name: str) -> VideoRow | None:
         """What is known of a video, shown or not."""

@@ -44,7 +44,7 @@ ALWAYS_ENABLED = frozenset(
 )
 ENABLED_ELSEWHERE = frozenset(
     {"undo", "redo", "close_dataset", "dataset_panel", "next_video", "previous_video", "video_done"}
-    | {"onion_more", "onion_less"}
+    | {"onion_more", "onion_less", "propose_all"}
 )
 """Actions that depend on more than whether a video is open."""
 NO_PROPOSALS = "This frame has no proposals."

@@ -231,3 +231,36 @@ def test_ten_thousand_videos_are_listed_at_once_and_ask_for_what_is_in_sight(mak
     with qtbot.waitSignal(panel.wanted) as asked:
         panel.view.scrollToBottom()
     assert "video09999" in asked.args[0]
+
+
+def test_proposing_for_all_leaves_out_what_is_open_or_done_and_tells(browsing, qtbot):
+    qtbot.keyClick(
+        browsing.window.canvas,
+        Qt.Key.Key_P,
+        Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier,
+    )
+    qtbot.waitUntil(lambda: "Proposals wait in 1 video." in browsing.window.banner.text)
+    assert browsing.dataset._probe.refreshed == ["first"]
+    assert not browsing.session.document.modified
+    assert browsing.window.actions_table["propose_all"].isEnabled()
+
+
+def test_proposing_for_all_goes_on_over_videos_and_ends_with_esc(make_application, qtbot, tmp_path):
+    def endless(ctx, entries, *_args, **_settings):
+        while True:
+            ctx.progress(0, len(entries), entries[0].name)
+
+    parts = make_application(propose_videos_task=endless)
+    parts.dataset.open(str(tmp_path / "set"))
+    opened(qtbot, parts, "second")
+    action = parts.window.actions_table["propose_all"]
+    action.trigger()
+    qtbot.waitUntil(lambda: "Proposing on the first frame of 1 video" in parts.window.job_bar.text)
+    assert not action.isEnabled()
+    parts.dataset.step(1)
+    opened(qtbot, parts, "third")
+    assert parts.survey_jobs.busy
+    qtbot.keyClick(parts.window.canvas, Qt.Key.Key_Escape)
+    qtbot.waitUntil(lambda: "Cancelled" in parts.window.banner.text)
+    assert not parts.survey_jobs.busy
+    assert action.isEnabled()

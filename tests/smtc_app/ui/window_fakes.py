@@ -148,6 +148,14 @@ def propose_task(ctx, source, frames, *, max_objects=10, granularity=0.5, first_
     return found, SUMMARY
 
 
+def propose_videos_task(ctx, entries, project_of, is_open, parameters, **_settings):
+    names = [entry.name for entry in entries if not is_open(entry.name)]
+    for done, name in enumerate(names):
+        ctx.progress(done, len(names), name)
+        ctx.partial(name)
+    return SimpleNamespace(proposed=tuple(names), empty=(), problems=())
+
+
 def propagate_task(ctx, source, groups, **_settings):
     for ids, keyframes, direction, (first, stop) in groups:
         key = min(keyframes)
@@ -262,6 +270,7 @@ def make_services(folder: Path, **changes):
         "import_masks_task": lambda ctx, source, folder: [],
         "import_mask_task": lambda ctx, path, size: (square(0, 0).astype(np.uint16) * 3, ["Repaired."]),
         "propose_task": propose_task,
+        "propose_videos_task": propose_videos_task,
         "find_new_objects_task": lambda ctx, source, frames, keyframes, **settings: [],
         "propagate_task": propagate_task,
         "split_task": split_task,
