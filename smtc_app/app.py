@@ -405,8 +405,8 @@ class Application(QObject):
 
     @Slot(object)
     def _on_document_changed(self, change: Change) -> None:
-        if change.kind == "objects" and self.window.hint.isVisible():
-            # Whoever has made an object is under way, and wants to see all of the picture.
+        if change.kind in ("objects", "proposals") and self.window.hint.isVisible():
+            # Whoever has proposals or an object is under way, and wants to see all of the picture.
             self.window.hint.hide()
 
     @Slot(object)

@@ -26,6 +26,14 @@ def test_proposals_wait_until_enter_accepts_them(application, qtbot):
     assert document.proposals(0) == ()
 
 
+def test_the_first_steps_make_room_for_proposals(application, qtbot):
+    application.window.actions_table["first_steps"].trigger()
+    assert application.window.hint.isVisible()
+    press(qtbot, application, Qt.Key.Key_S)
+    qtbot.waitUntil(lambda: len(application.window.proposal_panel.rows) == 2)
+    assert not application.window.hint.isVisible()
+
+
 def test_a_click_accepts_one_proposal_alt_click_rejects_one(application, qtbot):
     press(qtbot, application, Qt.Key.Key_S)
     document, canvas = application.session.document, application.window.canvas
