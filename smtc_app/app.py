@@ -44,7 +44,7 @@ from smtc_app.ui.confidence_controller import ConfidenceController
 from smtc_app.ui.correct_next_controller import CorrectNextController
 from smtc_app.ui.crash_guard import CrashGuard
 from smtc_app.ui.dataset_controller import DatasetController
-from smtc_app.ui.dataset_proposals import DatasetProposals
+from smtc_app.ui.dataset_proposals_controller import DatasetProposalsController
 from smtc_app.ui.dialogs_settings import SettingsDialog
 from smtc_app.ui.frame_controller import FrameController
 from smtc_app.ui.long_edit import LongEdits
@@ -185,7 +185,9 @@ class Application(QObject):
         self.dataset = DatasetController(
             self.window, self.session, self.project, self.models, self.files, services, parent=self
         )
-        self.survey = DatasetProposals(self.window, self.dataset, self.survey_jobs, services, parent=self)
+        self.survey = DatasetProposalsController(
+            self.window, self.dataset, self.survey_jobs, services, parent=self
+        )
         self.survey.model_settings = self._model_settings
         self.survey.parameters = self._noted_settings
         self.controller.listen_to(self.survey)

@@ -15,7 +15,7 @@ from smtc_app.ui.main_window import MainWindow
 from smtc_app.ui.services import Services
 
 
-class DatasetProposals(QObject):
+class DatasetProposalsController(QObject):
     """Connects the action; nothing is accepted, and the open video is left alone.
 
     Signals:
