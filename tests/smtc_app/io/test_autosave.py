@@ -13,6 +13,7 @@ import threading
 
 import numpy as np
 import pytest
+from small_documents import FRAMES, H, W, blob, contents
 
 from smtc_app.core.annotation import ProposalMask
 from smtc_app.core.commands import (
@@ -32,12 +33,9 @@ from smtc_app.core.document import Document
 from smtc_app.core.undo import UndoStack
 from smtc_app.io import autosave as autosave_module
 from smtc_app.io.autosave import Autosave
-from smtc_app.io.journal import JournalWriter, Record, encode_record, read_records
 from smtc_app.io.project import SourceInfo, load_project, save_project
 from smtc_app.io.project_lock import ProjectLock
 from smtc_app.io.recovery import find_recovery, list_recoveries
-
-W, H, FRAMES = 40, 30, 25
 
 
 @pytest.fixture(autouse=True)
@@ -68,32 +66,6 @@ def opened():
     yield running
     for autosave in running:
         autosave.close(discard=False)
-
-
-def blob(seed, value=1):
-    labels = np.zeros((H, W), np.uint16)
-    rng = np.random.default_rng(seed)
-    y, x = rng.integers(0, H - 8), rng.integers(0, W - 8)
-    labels[y : y + 8, x : x + 8] = value
-    return labels
-
-
-def contents(document):
-    state = document.snapshot()
-    return (
-        state.objects,
-        state.keyframes,
-        state.locked_frames,
-        [document.labels(frame).tobytes() for frame in range(document.frame_count)],
-        {
-            object_id: (
-                track.status.tobytes(),
-                track.confidence.tobytes(),
-                [state.source_table[index] for index in track.sources],
-            )
-            for object_id, track in state.tracks.items()
-        },
-    )
 
 
 def crash(autosave):
@@ -419,149 +391,6 @@ def test_proposals_of_a_project_outlast_a_crash(document, stack, source, tmp_pat
     find_recovery(info).apply(again)
     assert again.proposal_frames == (0,)
     assert told(again.proposals(0)) == told(document.proposals(0))
-
-
-def test_no_more_than_the_last_record_is_ever_unwritten(tmp_path, monkeypatch):
-    writer, file = JournalWriter(), tmp_path / "a.journal"
-    writer.start(file, list, lambda: None)
-    assert writer.flush()
-    returned, ahead, write = threading.Semaphore(0), [], os.write
-
-    def slow(descriptor, data):
-        # The edit of this record may go on meanwhile, and no other: the disk gives it ample time to.
-        assert returned.acquire(timeout=30)
-        ahead.append(returned.acquire(timeout=0.1))
-        return write(descriptor, data)
-
-    monkeypatch.setattr(os, "write", slow)
-    for number in range(5):
-        writer.append(lambda number=number: Record({"n": number}))
-        returned.release()
-    writer.close()
-    assert ahead == [False] * 5
-    assert [record.head["n"] for record in read_records(file)] == list(range(5))
-
-
-def test_records_of_the_machine_need_not_wait_for_the_disk(tmp_path, monkeypatch):
-    writer, file = JournalWriter(), tmp_path / "a.journal"
-    writer.start(file, list, lambda: None)
-    assert writer.flush()
-    go_on, write = threading.Event(), os.write
-
-    def slow(descriptor, data):
-        assert go_on.wait(30)
-        return write(descriptor, data)
-
-    monkeypatch.setattr(os, "write", slow)
-    for number in range(8):
-        writer.append(lambda number=number: Record({"n": number}), backlog=8)
-    assert list(read_records(file)) == []
-    go_on.set()
-    writer.close()
-    assert [record.head["n"] for record in read_records(file)] == list(range(8))
-
-
-def test_the_first_file_is_waited_for_before_a_second_record_is_only_in_memory(tmp_path):
-    writer, file, go_on = JournalWriter(), tmp_path / "a.journal", threading.Event()
-
-    def checkpoint():
-        assert go_on.wait(30)
-        return [Record({"n": 0})]
-
-    writer.start(file, checkpoint, lambda: None)
-    writer.append(lambda: Record({"n": 1}))
-    assert not file.exists() or list(read_records(file)) == []
-    threading.Timer(0.05, go_on.set).start()
-    writer.append(lambda: Record({"n": 2}))
-    assert [record.head["n"] for record in read_records(file)][:2] == [0, 1]
-    writer.close()
-
-
-def test_records_go_to_the_old_file_until_the_new_one_is_whole(tmp_path):
-    writer, go_on, filling = JournalWriter(), threading.Event(), threading.Event()
-    old, new = tmp_path / "1.journal", tmp_path / "2.journal"
-    writer.start(old, lambda: [Record({"n": 0})], lambda: None)
-    assert writer.flush()
-
-    def checkpoint():
-        filling.set()
-        assert go_on.wait(30)
-        return [Record({"n": 100})]
-
-    writer.start(new, checkpoint, old.unlink)
-    assert filling.wait(30)
-    for number in (1, 2, 3):  # each waits for those before it
-        writer.append(lambda number=number: Record({"n": number}))
-    in_old = [record.head["n"] for record in read_records(old)]
-    assert in_old[:3] == [0, 1, 2]
-    go_on.set()
-    assert writer.flush()
-    assert not old.exists()
-    writer.append(lambda: Record({"n": 4}))
-    writer.close()
-    assert [record.head["n"] for record in read_records(new)] == [100, 1, 2, 3, 4]
-
-
-def test_a_crash_before_the_new_file_has_all_records_finds_the_old_one(tmp_path, monkeypatch):
-    writer = JournalWriter()
-    old, new, write = tmp_path / "1.journal", tmp_path / "2.journal", os.write
-    writer.start(old, lambda: [Record({"n": 0})], lambda: None)
-    assert writer.flush()
-    go_on, seen = threading.Event(), []
-
-    def checkpoint():
-        assert go_on.wait(30)
-        return [Record({"n": 100})]
-
-    def looked_at(descriptor, data):
-        if go_on.is_set():
-            in_new = [record.head["n"] for record in read_records(new)] if new.exists() else []
-            seen.append((in_new, [record.head["n"] for record in read_records(old)]))
-        return write(descriptor, data)
-
-    writer.start(new, checkpoint, old.unlink)
-    for number in (1, 2):
-        writer.append(lambda number=number: Record({"n": number}), backlog=0)
-    monkeypatch.setattr(os, "write", looked_at)
-    go_on.set()
-    assert writer.flush()
-    assert len(seen) >= 4
-    assert all(found == ([], [0, 1, 2]) for found in seen)
-    assert [record.head["n"] for record in read_records(new)] == [100, 1, 2]
-    writer.close()
-
-
-def test_a_new_file_that_fails_leaves_the_old_one_in_use(tmp_path):
-    problems = []
-    writer, old = JournalWriter(problems.append), tmp_path / "1.journal"
-    writer.start(old, list, lambda: None)
-    (tmp_path / "file").write_text("in the way")
-    writer.start(tmp_path / "file" / "2.journal", list, old.unlink)
-    writer.append(lambda: Record({"n": 1}))
-    assert writer.flush()
-    assert len(problems) == 1
-    assert not writer.failed
-    writer.append(lambda: Record({"n": 2}))
-    writer.close()
-    assert [record.head["n"] for record in read_records(old)] == [1, 2]
-
-
-def test_records_come_back(tmp_path):
-    writer, file = JournalWriter(), tmp_path / "a.journal"
-    records = [Record({"kind": "x", "n": n}, [bytes([n]) * n, b""]) for n in range(5)]
-    removed = []
-    writer.start(file, lambda: records[:2], lambda: removed.append(file.exists()))
-    for record in records[2:]:
-        writer.append(lambda record=record: record)
-    assert writer.flush()
-    writer.close()
-    assert removed == [True]
-    assert list(read_records(file)) == records
-    with pytest.raises(ValueError, match="closed"):
-        writer.append(lambda: records[0])
-    file.write_bytes(b"something else entirely")
-    assert list(read_records(file)) == []
-    assert len(encode_record(records[4])) < 100
 
 
 # Kill -9

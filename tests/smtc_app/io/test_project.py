@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from small_documents import FRAMES, H, W, blob, contents
 
 from smtc_app.core.annotation import FrameStatus, ProposalMask
 from smtc_app.core.commands import (
@@ -37,16 +38,6 @@ from smtc_app.core.undo import UndoStack
 from smtc_app.io import project_commit, project_schema
 from smtc_app.io.project import SourceInfo, is_project, load_project, save_project
 from smtc_app.io.project_lock import ProjectInUseError, ProjectLock
-
-W, H, FRAMES = 40, 30, 25
-
-
-def blob(seed, value=1):
-    labels = np.zeros((H, W), np.uint16)
-    rng = np.random.default_rng(seed)
-    y, x = rng.integers(0, H - 8), rng.integers(0, W - 8)
-    labels[y : y + 8, x : x + 8] = value
-    return labels
 
 
 @pytest.fixture
@@ -76,24 +67,6 @@ def stack(document):
     stack.push(SetObjectProperty(3000, visible=False))
     stack.push(SetObjectProperty(3000, locked=True))
     return stack
-
-
-def contents(document):
-    state = document.snapshot()
-    return (
-        state.objects,
-        state.keyframes,
-        state.locked_frames,
-        [document.labels(frame).tobytes() for frame in range(document.frame_count)],
-        {
-            object_id: (
-                track.status.tobytes(),
-                track.confidence.tobytes(),
-                [state.source_table[index] for index in track.sources],
-            )
-            for object_id, track in state.tracks.items()
-        },
-    )
 
 
 def mask_stamps(project):
