@@ -47,9 +47,12 @@ class Sequence:
     masks: dict[int, np.ndarray]
 
     @classmethod
-    def load(cls, root: Path, name: str, limit: int | None) -> Sequence:
-        """The first `limit` frames of a sequence at 480p."""
-        paths = sorted((root / "JPEGImages" / "480p" / name).iterdir())[:limit]
+    def load(
+        cls, root: Path, name: str, limit: int | None, *, every: int = 1, backwards: bool = False
+    ) -> Sequence:
+        """The first `limit` of every `every`-th frame of a sequence at 480p, from its end if `backwards`."""
+        step = -every if backwards else every
+        paths = sorted((root / "JPEGImages" / "480p" / name).iterdir())[::step][:limit]
         folder = root / "Annotations" / "480p" / name
         masks = {
             i: np.array(Image.open(folder / f"{path.stem}.png"))
@@ -166,7 +169,9 @@ def run_method(method: str, arguments: argparse.Namespace, results: multiprocess
     config = PRESETS["crw-stride8" if method == "reference" else "default" if method in BASELINES else method]
     config = dataclasses.replace(config, **dict(arguments.set))
     for name in arguments.sequences:
-        sequence = Sequence.load(arguments.root, name, arguments.frames)
+        sequence = Sequence.load(
+            arguments.root, name, arguments.frames, every=arguments.every, backwards=arguments.backwards
+        )
         row = score(method, model, sequence, config, overlap=not arguments.serial)
         row["peak"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
         results.put((name, row))
@@ -185,6 +190,8 @@ def main() -> int:
     parser.add_argument("--methods", nargs="+", default=["default"], choices=[*PRESETS, *BASELINES])
     parser.add_argument("--sequences", nargs="+", help="all by default")
     parser.add_argument("--frames", type=int, help="only the first so many frames of each")
+    parser.add_argument("--every", type=int, default=1, help="only one frame in so many: faster motion")
+    parser.add_argument("--backwards", action="store_true", help="from the last frame to the first")
     parser.add_argument("--model", help="name or file; the bundled one by default")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--serial", action="store_true", help="no threads of the run's own")
