@@ -18,6 +18,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.video.reformatter import VideoReformatter
 
 from smtc_app.core.errors import UserError
 from smtc_app.io import video_index
@@ -72,6 +73,7 @@ class VideoSource(FrameSource):
         self._recent: OrderedDict[int, av.VideoFrame] = OrderedDict()
         self._recent_bytes = 0
         self._recent_limit_bytes = recent_limit_bytes
+        self._reformatter = VideoReformatter()
         self._closed = False
         if _like is None and is_cut_off(self.path):
             raise self._truncated(None)
@@ -285,10 +287,9 @@ class VideoSource(FrameSource):
 
     def _to_rgb(self, frame: av.VideoFrame) -> np.ndarray:
         width, height = self._coded_size
-        if (frame.width, frame.height) == self._coded_size:
-            rgb = frame.to_ndarray(format="rgb24")
-        else:  # the resolution changes within the stream
-            rgb = frame.reformat(width=width, height=height, format="rgb24").to_ndarray()
+        # One converter for all: each has threads and memory, which a frame that is kept would keep as well.
+        # A size is given for streams whose resolution changes.
+        rgb = self._reformatter.reformat(frame, width=width, height=height, format="rgb24").to_ndarray()
         return np.ascontiguousarray(upright(rgb, self._steps))
 
     # Housekeeping

@@ -206,6 +206,17 @@ def test_kept_pictures_stay_within_their_bound(make_video):
         assert len(source._recent) >= 2
 
 
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="threads are counted as Linux lists them")
+def test_kept_pictures_hold_no_threads(make_video):
+    with VideoSource(make_video("b.mp4")) as source:
+        source[0]
+        before = len(list(Path("/proc/self/task").iterdir()))
+        for index in range(1, 40):
+            source[index]
+        assert len(source._recent) == 40
+        assert len(list(Path("/proc/self/task").iterdir())) <= before + 8
+
+
 def test_stepping_backwards_decodes_a_group_once(make_video, monkeypatch):
     with VideoSource(make_video("b.mp4", options=B_FRAMES)) as source:
         entered: list[int] = []
