@@ -86,6 +86,7 @@ def for_inference(backbone: nn.Module, device: torch.device) -> nn.Module:
     if any(value.dtype != torch.float32 for value in net.parameters()):
         return backbone
     faster = copy.copy(backbone)
+    faster.__dict__.pop("forward", None)  # wrapped for this one backbone, it would go on with its slower net
     faster._modules = {**backbone._modules, "net": FastCompactNet(net)}
     return faster
 

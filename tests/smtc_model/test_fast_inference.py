@@ -62,3 +62,15 @@ def test_the_backbone_itself_stays_as_it_is():
 def test_what_is_in_training_is_not_replaced():
     backbone = create_backbone("compact", options={"widths": [8, 8, 16, 16], "depths": [1, 1, 1]}).train()
     assert for_inference(backbone, torch.device("cpu")) is backbone
+
+
+def test_a_wrapped_forward_does_not_lead_back_to_the_slower_network(monkeypatch):
+    backbone = create_backbone("compact").eval()
+    forward = backbone.forward
+    backbone.forward = lambda frames: forward(frames)  # as whoever shares a network between threads does
+    faster = for_inference(backbone, torch.device("cpu"))
+    asked = []
+    monkeypatch.setattr(faster.net, "forward", lambda frames: asked.append(frames) or frames)
+    with torch.inference_mode():
+        faster(torch.rand(1, 3, 32, 48))
+    assert len(asked) == 1
