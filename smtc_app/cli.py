@@ -259,6 +259,11 @@ def _propagate_parser(verb: str) -> argparse.ArgumentParser:
         help="confidence, consistency, area and centroid of every object and frame, and what to correct next",
     )
     parser.add_argument("--resume", action="store_true", help="go on with a run that ended early in OUT")
+    parser.add_argument(
+        "--adapt",
+        action="store_true",
+        help="first train the model on this very video, for some minutes; used only if it measures better",
+    )
     add_common(parser)
     return parser
 
@@ -285,6 +290,7 @@ def _propagate(options: argparse.Namespace, context: CommandContext, console: Co
             cache=cache_choice(options),
             report=options.report,
             resume=options.resume,
+            adapt=options.adapt,
         )
     count = len(summary["objects"])
     return (

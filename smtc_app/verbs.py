@@ -11,7 +11,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +40,7 @@ logger = logging.getLogger(__name__)
 
 Say = Callable[[str], None]
 PROPOSALS_JSON = "proposals.json"
+ADAPTED_NAME = "adapted.safetensors"
 
 
 @dataclass(frozen=True)
@@ -150,6 +151,7 @@ def propagate(
     cache: CacheChoice | None = None,
     report: Path | None = None,
     resume: bool = False,
+    adapt: bool = False,
     state_every_s: float = STATE_EVERY_S,
 ) -> dict[str, Any]:
     """Propagate given masks over the video: an indexed PNG per frame that is reached.
@@ -161,8 +163,11 @@ def propagate(
         cache: where features are kept between runs; None: nowhere.
         report: JSON file to write, see `io.propagation_report`; None: none.
         resume: go on with the run that ended early in this folder, if there is one.
+        adapt: adapt the model to the video first, and take the adapted one if it is better; it is kept in
+            the folder as `adapted.safetensors`.
         state_every_s: how often what `resume` needs is saved.
     """
+    from smtc_app.jobs.adapt_tasks import adapt_task
     from smtc_app.jobs.tasks import propagate_task
 
     keyframes = read_keyframes(source, masks, say)
@@ -175,6 +180,12 @@ def propagate(
     with _resumed(out) if going_on else output_folder(out, source, overwrite) as folder:
         if not going_on:
             state.unlink(missing_ok=True)
+        adapted = folder / ADAPTED_NAME
+        if adapt and not (going_on and adapted.exists()):
+            adapted.unlink(missing_ok=True)
+            say(adapt_task(context, source, keyframes, adapted, **asdict(choice)).message)
+        if adapt and adapted.exists():
+            choice = replace(choice, model=str(adapted))
         output = PropagationOutput(folder, source, keyframes, report=report, resume=going_on)
         with output.kept(say):
             context.on_partial = output.add

@@ -25,6 +25,7 @@ from smtc_app.core.undo import UndoStack
 from smtc_app.io.davis import write_mask
 from smtc_app.io.project import save_project
 from smtc_app.io.source import open_source
+from smtc_app.jobs.adapt_tasks import AdaptSummary
 from smtc_app.jobs.tasks import ModelSummary, RunSummary
 
 SIZE = (64, 48)
@@ -174,6 +175,29 @@ def test_frames_not_reached_have_no_mask_and_it_is_told(clip, mask, tmp_path, ca
     assert main(["propagate", str(clip), *arguments]) == 0
     assert names(out) == [*PNGS[2:], "frames.csv"]
     assert "2 frames were not reached" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("better", [True, False])
+def test_adapt_takes_the_adapted_model_only_if_it_is_better(
+    clip, mask, tmp_path, capsys, monkeypatch, quick_tasks, better
+):
+    asked = []
+
+    def adapt_task(ctx, source, keyframes, path, **settings):
+        if better:
+            path.write_bytes(b"weights")
+        return AdaptSummary(0.5, 0.75 if better else 0.5, path if better else None)
+
+    def propagate_task(ctx, source, keyframes, *, model, **settings):
+        asked.append(model)
+        return copying_propagation(ctx, source, keyframes, **settings)
+
+    monkeypatch.setattr("smtc_app.jobs.adapt_tasks.adapt_task", adapt_task)
+    monkeypatch.setattr("smtc_app.jobs.tasks.propagate_task", propagate_task)
+    out = tmp_path / "out"
+    assert main(["propagate", str(clip), "--mask", f"0={mask}", "-o", str(out), "--adapt"]) == 0
+    assert asked == [str(out / "adapted.safetensors") if better else None]
+    assert ("75.0%" if better else "does not help") in capsys.readouterr().err
 
 
 def test_masks_are_named_after_the_images_of_a_folder(mask, tmp_path, quick_tasks):
