@@ -25,6 +25,7 @@ from smtc_app.core.settings import CacheChoice, Settings, load_settings, save_se
 from smtc_app.io.dataset_probe import DatasetProbe
 from smtc_app.io.frame_cache import FrameCache
 from smtc_app.jobs import (
+    adapt_tasks,
     alarm_tasks,
     dataset_tasks,
     export_tasks,
@@ -36,6 +37,7 @@ from smtc_app.jobs import (
 from smtc_app.jobs.proposal_cache import ProposalCache
 from smtc_app.jobs.runner import JobRunner
 from smtc_app.jobs.view_tasks import ClipViews
+from smtc_app.ui.adapt_controller import AdaptController
 from smtc_app.ui.alarm_controller import AlarmController
 from smtc_app.ui.annotation_controller import AnnotationController
 from smtc_app.ui.autosave_controller import AutosaveController
@@ -99,6 +101,7 @@ def make_services(settings: Settings) -> Services:
         propose_videos_task=dataset_tasks.propose_videos_task,
         find_new_objects_task=window_tasks.on_own_source(alarm_tasks.find_new_objects_task),
         propagate_task=window_tasks.on_own_source(window_tasks.propagate_groups_task),
+        adapt_task=window_tasks.on_own_source(adapt_tasks.adapt_task),
         split_task=window_tasks.on_own_source(tasks.split_task),
         extend_split_task=window_tasks.on_own_source(split_tasks.extend_split_task),
         preload_task=window_tasks.preload_task,
@@ -191,6 +194,9 @@ class Application(QObject):
         self.survey.model_settings = self._model_settings
         self.survey.parameters = self._noted_settings
         self.controller.listen_to(self.survey)
+        self.adapting = AdaptController(self.window, self.session, self.models, services, parent=self)
+        self.adapting.settings = self._noted_settings
+        self.controller.listen_to(self.adapting)
         self.alarm = AlarmController(
             self.window, self.session, self.propagation, self.models, services, parent=self
         )
@@ -210,7 +216,7 @@ class Application(QObject):
         self.autosave.warned.connect(self._on_warned)
         self.autosave.offered.connect(self._on_offered)
         self.proposals.model_settings = self._model_settings
-        self.propagation.model_settings = self._propagation_settings
+        self.propagation.model_settings = self._adapted_settings
         self.project.before_close = self._before_close
         self.project.end_jobs = self._end_jobs
         self.project.parameters = self._project_parameters
@@ -218,6 +224,7 @@ class Application(QObject):
         self.project.exporter.model_settings = self._propagation_settings
         self.project.exporter.model_runner = self.models
         self.project.opened.connect(self._on_opened_path)
+        self.project.opened.connect(self.adapting.take_over)
         self.session.opened.connect(self._on_opened)
         self.session.document_changed.connect(self._on_document_changed)
         self.window.actions_table.connect("settings", self._ask_settings)
@@ -351,6 +358,9 @@ class Application(QObject):
             "preset": self.settings.preset,
             "cache": self.settings.feature_cache,
         }
+
+    def _adapted_settings(self) -> dict[str, Any]:
+        return self.adapting.applied_to(self._propagation_settings())
 
     def _preset(self) -> str:
         return self.settings.preset

@@ -52,7 +52,7 @@ class AdaptConfig:
     must rise for the adapted model to count as better.
     """
 
-    frames: int = 48
+    frames: int = 32
     learnt_frames: int = 24
     steps: int = 150
     queries: int = 512

@@ -23,6 +23,8 @@ from smtc_app.core.document import DocumentState
 logger = logging.getLogger(__name__)
 
 DIRECTIONS = ("forward", "backward", "both")
+ADAPTED = "adapted-"
+"""Names of models that were adapted to a video begin like this."""
 MOST_RUNS = 10_000
 """Older runs are forgotten: by then, later ones have long replaced what they left."""
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from smtc_app.core.errors import UserError
+from smtc_app.core.replay import ADAPTED
 from smtc_app.jobs import tasks
 from smtc_app.jobs.context import Cancelled, TaskContext
 
@@ -85,7 +86,7 @@ def adapt_task(
             raise Cancelled
         if not found.better:
             return AdaptSummary(found.before, found.after, None)
-        target = path or user_weights_folder() / f"adapted-{found.model.hash[:12]}.safetensors"
+        target = path or user_weights_folder() / f"{ADAPTED}{found.model.hash[:12]}.safetensors"
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             save_model(

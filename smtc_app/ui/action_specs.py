@@ -505,6 +505,15 @@ ACTIONS: tuple[ActionSpec, ...] = (
         ("Ctrl+F",),
     ),
     A(
+        "adapt",
+        "Adapt to This Video",
+        "Train the model on this video for some minutes; it is used only where it measures better",
+        "Annotate",
+        ("Ctrl+Shift+A",),
+        checkable=True,
+        separator=True,
+    ),
+    A(
         "update_stale",
         "Update Stale Frames",
         "Compute again what corrections have made out of date, and nothing else",

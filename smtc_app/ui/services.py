@@ -49,6 +49,8 @@ class Services:
     find_new_objects_task: Callable[..., Any]
     """(ctx, source, {frame: labels}, keyframes, settings...) -> regions without a label, by time"""
     propagate_task: Callable[..., Any]
+    adapt_task: Callable[..., Any]
+    """(ctx, source, {keyframe: labels}, settings...) -> what it came to, with the model's path if it helps"""
     split_task: Callable[..., Any]
     extend_split_task: Callable[..., Any]
     """(ctx, source, frame, parts, {frame: labels}, id, settings...); hands over (frame, parts)"""

@@ -273,6 +273,7 @@ def make_services(folder: Path, **changes):
         "propose_videos_task": propose_videos_task,
         "find_new_objects_task": lambda ctx, source, frames, keyframes, **settings: [],
         "propagate_task": propagate_task,
+        "adapt_task": lambda ctx, source, keyframes, **settings: SimpleNamespace(path=None, message="No."),
         "split_task": split_task,
         "extend_split_task": extend_split_task,
         "preload_task": preload_task,
