@@ -1,12 +1,17 @@
 """How far the confidence can be trusted: its rank correlation with the true J, and a reliability table.
 
-    python tests/benchmarks/confidence.py ROOT --every 2 --short-side 240 --save rows.json
+    python tests/benchmarks/confidence.py ROOT --save rows.json
     python tests/benchmarks/confidence.py --load rows.json
+    python tests/benchmarks/confidence.py ROOT --write
 
 One row per object and frame, propagated from the first mask of each sequence in the DAVIS layout
 (../shared/data/davis). J is the overlap with the true mask; rows where the object is neither there nor found
 are left out. `consistency` is the agreement with the keyframe after carrying the labels back to it. The
-calibration error is that of a table that was learnt on all other sequences (leave one sequence out).
+calibration error is the mean distance between confidence and J over the table's bins.
+
+The map from certainty to confidence is fitted anew as well, on all sequences, and for each on the others (so
+that its error is that of footage which it has not seen). `--write` puts it into `smtc_model/confidence.py`:
+after a change of the engine or the bundled weights, that one command is all there is to do.
 """
 
 from __future__ import annotations
@@ -14,6 +19,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -21,13 +27,19 @@ import cv2
 import numpy as np
 import torch
 from propagation import VOID, Sequence
+from scipy.optimize import nnls
 from scipy.stats import spearmanr
 
+from smtc_model import confidence
 from smtc_model.metrics import jaccard
 from smtc_model.propagation import propagate
 from smtc_model.propagation_config import PRESETS
 from smtc_model.weights import load_model
 
+STIFFNESS = 0.06
+"""Of the fitted map against changes of slope, relative to the weight of the rows of a piece."""
+LEAST_RISE = 0.005
+"""Of a piece, so that the map can be undone."""
 BINS = (0, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 
 
@@ -91,6 +103,78 @@ def calibration_error(values: np.ndarray, j: np.ndarray) -> float:
     return sum(n * abs(value - mean) for _, _, n, value, mean in found) / len(j)
 
 
+def certainty_of(rows: list[dict]) -> np.ndarray:
+    """What the engine's confidence was made of, through the map that it was made with."""
+    found = [row["confidence"] for row in rows]
+    return np.interp(found, confidence._MEAN_J, confidence._CERTAINTY)
+
+
+def fitted(rows: list[dict]) -> np.ndarray:
+    """Mean J at the map's places: rising straight pieces, each sequence weighted by the root of its rows.
+
+    Objects that win no cell have a confidence of their own and are left out. Where there are few rows the
+    pieces are drawn towards one slope.
+    """
+    knots = np.array(confidence._CERTAINTY)
+    rows = [row for row in rows if row["area"]]
+    names = np.array([row["sequence"] for row in rows])
+    counts = {name: np.count_nonzero(names == name) for name in set(names)}
+    weights = np.array([counts[name] ** -0.25 for name in names])  # squared in the sum of squares
+    j = np.array([row["j"] for row in rows])
+    certainty = certainty_of(rows).clip(knots[0], knots[-1])
+    widths = np.diff(knots)
+    ramps = ((certainty[:, None] - knots[:-1]) / widths).clip(
+        0, 1
+    )  # (rows, pieces): share of each that counts
+    stiffness = STIFFNESS * np.sqrt((weights**2).sum() / len(widths))
+    slopes = np.diff(np.diag(widths.mean() / widths), axis=0) * stiffness
+    system = np.concatenate([ramps * weights[:, None], slopes])
+    rises, _ = nnls(system, np.concatenate([j * weights, np.zeros(len(slopes))]))
+    mean_j = np.concatenate([[0.0], np.cumsum(np.maximum(rises, LEAST_RISE))])
+    return mean_j / max(1.0, mean_j[-1])
+
+
+def refitted(rows: list[dict], mean_j: np.ndarray) -> np.ndarray:
+    """The rows' confidence by another map."""
+    found = np.interp(certainty_of(rows), confidence._CERTAINTY, mean_j)
+    return np.where([row["area"] > 0 for row in rows], found, confidence.NOWHERE)
+
+
+def report_fit(rows: list[dict]) -> np.ndarray:
+    """Print the map fitted to all rows and its error on sequences left out; returns it."""
+    mean_j = fitted(rows)
+    names = sorted({row["sequence"] for row in rows})
+    j = np.array([row["j"] for row in rows])
+    unseen = np.zeros(len(rows))
+    for name in names:
+        out = np.array([row["sequence"] == name for row in rows])
+        others = fitted([row for row in rows if row["sequence"] != name]) if len(names) > 1 else mean_j
+        unseen[out] = refitted([row for row in rows if row["sequence"] == name], others)
+    print(
+        "\n| map | Spearman with J | calibration error | distance of a sequence's means |\n|---|---|---|---|"
+    )
+    everywhere = refitted(rows, mean_j)
+    for title, values in (("fitted to all", everywhere), ("each sequence by the others' map", unseen)):
+        of = [np.array([row["sequence"] == name for row in rows]) for name in names]
+        distance = np.mean([abs(values[own].mean() - j[own].mean()) for own in of])
+        rank = spearmanr(values, j)[0]
+        print(f"| {title} | {rank:.3f} | {calibration_error(values, j):.3f} | {distance:.3f} |")
+    print(
+        f"\nmap: {', '.join(f'{c:g} to {m:.2f}' for c, m in zip(confidence._CERTAINTY, mean_j, strict=True))}"
+    )
+    return mean_j
+
+
+def write(mean_j: np.ndarray) -> None:
+    """Put the map into the source of `smtc_model.confidence`."""
+    path = Path(confidence.__file__)
+    values = ", ".join(repr(round(float(value), 3)) for value in mean_j)
+    text, count = re.subn(r"_MEAN_J = \([^)]*\)", f"_MEAN_J = ({values})", path.read_text())
+    if count != 1:
+        raise SystemExit(f"{path} has no map to replace")
+    path.write_text(text)
+
+
 def report(rows: list[dict]) -> None:
     """Print everything."""
     column = {name: np.array([row[name] for row in rows]) for name in rows[0]}
@@ -136,10 +220,12 @@ def main() -> int:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--save", type=Path, help="keep the rows as JSON")
     parser.add_argument("--load", type=Path, help="rows of an earlier run")
+    parser.add_argument(
+        "--write", action="store_true", help="put the fitted map into smtc_model/confidence.py"
+    )
     arguments = parser.parse_args()
     if arguments.load is not None:
-        report(json.loads(arguments.load.read_text()))
-        return 0
+        return told(json.loads(arguments.load.read_text()), arguments.write)
     if arguments.root is None:
         parser.error("give a DAVIS root, or --load")
     torch.set_num_threads(arguments.threads)
@@ -153,7 +239,15 @@ def main() -> int:
         print(f"{name}: {len(rows)} rows", file=sys.stderr, flush=True)
         if arguments.save is not None:
             arguments.save.write_text(json.dumps(rows))
+    return told(rows, arguments.write)
+
+
+def told(rows: list[dict], to_write: bool) -> int:
+    """Print everything, and write the map if wanted."""
     report(rows)
+    mean_j = report_fit(rows)
+    if to_write:
+        write(mean_j)
     return 0
 
 
