@@ -138,11 +138,11 @@ def adapt(
     cancelled: Callable[[], bool] | None = None,
     progress: Progress | None = None,
 ) -> Adaptation | None:
-    """A copy of a model that knows this video, and whether it is better; None when cancelled.
+    """A model that knows this video (see `with_change`), and whether it is better; None when cancelled.
 
     keyframes: frame index -> true labels (H,W). propagation: the settings that it will be used with.
-    progress: told (done, of how many). The slot head stays as it is. Raises ModelError for a model without a
-    layer to adapt, for a video too short, and as `propagate` does.
+    progress: told (done, of how many). Raises ModelError for a model without a layer to adapt, for a video
+    too short, and as `propagate` does.
     """
     config, propagation = config or AdaptConfig(), propagation or PropagationConfig()
     cancelled, progress = cancelled or (lambda: False), progress or (lambda done, total: None)
@@ -188,7 +188,10 @@ def adapt(
 
 
 def with_change(model: SMTC, change: Tensor) -> SMTC:
-    """A copy of the model whose learned features x (C,...) are x + change x; change: (C,C)."""
+    """A model whose learned features are x + change x where those of `model` are x (C,...); change: (C,C).
+
+    For propagation: without the slot head and the foreground network, which were trained on the others.
+    """
     backbone = copy.copy(model.backbone)
     backbone.__dict__.pop("forward", None)  # wrapped for the other backbone
     backbone._modules = {**backbone._modules, "net": copy.deepcopy(model.backbone.net)}
@@ -199,7 +202,7 @@ def with_change(model: SMTC, change: Tensor) -> SMTC:
         last.weight.copy_((matrix @ weight)[:, :, None, None])
         last.bias.copy_(matrix @ bias)
     name = f"{model.name}-adapted"
-    return SMTC(backbone, model.head, name=name, trained=model.trained, foreground=model.foreground).eval()
+    return SMTC(backbone, name=name, trained=backbone.trained).eval()
 
 
 def _adaptable(model: SMTC) -> CompactNet:
