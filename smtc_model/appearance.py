@@ -108,7 +108,7 @@ class Appearance:
                 features=config.target_features,
                 bandwidth=config.target_bandwidth,
                 ridge=config.target_ridge,
-                decay=config.target_decay,
+                decay=config.target_decay**config.target_every,
                 device=self._device,
             )
         return Described(self._model.embed(descriptors), where, size)
@@ -144,7 +144,8 @@ class Appearance:
         # Every label weighs the same however small it is.
         sure = (labels.amax(1) * 2 - 1).clamp_min(0)
         weights = (labels / labels.sum(0).clamp_min(1)).sum(1) * sure
-        total = _KEYFRAME_WEIGHT * (1.0 if keyframe else self._config.target_rate)
+        config = self._config
+        total = _KEYFRAME_WEIGHT * (1.0 if keyframe else config.target_rate * config.target_every)
         self._model.learn(embedded, labels, weights * (total / weights.sum().clamp_min(1e-6)), keep=keyframe)
 
 

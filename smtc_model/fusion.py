@@ -67,6 +67,7 @@ class FrameFusion:
         self._current: _View | None = None
         self._soft: Tensor | None = None  # (L,hf,wf) of the previous frame
         self._flow: Tensor | None = None  # (2,hf,wf)
+        self._unlearnt = 0  # frames since one was learnt
         self.opinions: dict[str, Tensor] = {}
         """Each opinion about the last frame (L,hf,wf), before they were joined: for looking at."""
 
@@ -84,6 +85,7 @@ class FrameFusion:
         self._soft = torch.from_numpy(np.stack(maps)).to(self._device)
         if self._appearance is not None:
             self._appearance.learn_keyframe(frame, features, self._soft)
+            self._unlearnt = 0
 
     def look(self, frame: np.ndarray) -> None:
         """See the next frame and find out how it moved."""
@@ -108,8 +110,12 @@ class FrameFusion:
         ]
         self.between()
         seen = None
+        self._unlearnt += 1
+        learning = self._unlearnt >= config.target_every
         if self._appearance is not None:
             possible, around = _where_to_look([opinion for _, _, opinion in opinions], features.shape[:2])
+            if not learning:
+                around = torch.zeros_like(around)
             self.between()
             seen = self._appearance.describe(self._current.frame, features, look=(possible, around))
             self.between()
@@ -134,9 +140,10 @@ class FrameFusion:
         self.between()
         soft = settle(soft)
         self.between()
-        if self._appearance is not None:
+        if self._appearance is not None and learning:
             assert seen is not None
             self._appearance.learn(seen, soft, keyframe=False)
+            self._unlearnt = 0
         self._soft, self._previous = soft, self._current
         return soft
 

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -134,19 +135,20 @@ def match(
     values = query.new_full((h, w, k), _MASKED)
     indices = torch.full((h, w, k), -1, dtype=torch.long, device=query.device)
     skipped = torch.ones((h, w), dtype=torch.bool, device=query.device)
-    occupied = None if foreground is None else _Occupancy(foreground)
+    occupied = None if foreground is None else _Occupancy(foreground, windows)
     displacements = None if motion is None else motion.cpu().numpy()
-    for y0 in range(0, h, tile):
-        for x0 in range(0, w, tile):
-            y1, x1 = min(y0 + tile, h), min(x0 + tile, w)
-            shifts = _tile_shifts(displacements, n, y0, y1, x0, x1)
-            boxes = [
-                _reach(window, shift, (y0, y1, x0, x1), (h, w))
-                for window, shift in zip(windows, shifts, strict=True)
-            ]
-            if occupied is not None and not any(occupied.any(m, box) for m, box in enumerate(boxes)):
+    for top in range(0, h, tile):
+        for left in range(0, w, tile):
+            whole = (top, min(top + tile, h), left, min(left + tile, w))
+            shifts = _tile_shifts(displacements, n, whole)
+            part = whole if occupied is None else occupied.part(whole, shifts)
+            if part is None:
                 continue
-            best, where = _match_tile(query, memory, slots, windows, shifts, boxes, (y0, y1, x0, x1), k)
+            boxes = [
+                _reach(window, shift, part, (h, w)) for window, shift in zip(windows, shifts, strict=True)
+            ]
+            best, where = _match_tile(query, memory, slots, windows, shifts, boxes, part, k)
+            y0, y1, x0, x1 = part
             kept = best.shape[1]
             values[y0:y1, x0:x1, :kept] = best.view(y1 - y0, x1 - x0, kept)
             indices[y0:y1, x0:x1, :kept] = where.view(y1 - y0, x1 - x0, kept)
@@ -159,23 +161,41 @@ Box = tuple[int, int, int, int]
 
 
 class _Occupancy:
-    """Whether a box of a remembered frame holds foreground, by summed areas on the host."""
+    """Which positions reach foreground of the remembered frames, found on the host.
 
-    def __init__(self, foreground: Tensor) -> None:
-        sums = foreground.to(torch.int32).cumsum(1).cumsum(2)
-        self._sums = F.pad(sums, (1, 0, 1, 0)).cpu().numpy()
+    foreground: (n,h,w) bool; windows: one for each of the n, none without a radius.
+    """
 
-    def any(self, frame: int, box: Box) -> bool:
-        y0, y1, x0, x1 = box
-        s = self._sums[frame]
-        return bool(s[y1, x1] - s[y0, x1] - s[y1, x0] + s[y0, x0])
+    def __init__(self, foreground: Tensor, windows: Sequence[Window]) -> None:
+        self._reached = [
+            cv2.dilate(one, np.ones((2 * window.reach + 1,) * 2, np.uint8), borderValue=0)
+            if window.radius is not None
+            else np.full_like(one, one.max())
+            for one, window in zip(foreground.to(torch.uint8).cpu().numpy(), windows, strict=True)
+        ]
+
+    def part(self, tile: Box, shifts: Sequence[tuple[int, int]]) -> Box | None:
+        """The smallest part of a tile that holds all its positions with foreground within their windows."""
+        y0, y1, x0, x1 = tile
+        h, w = self._reached[0].shape
+        found = np.zeros((y1 - y0, x1 - x0), np.uint8)
+        for reached, (dy, dx) in zip(self._reached, shifts, strict=True):
+            # Centres beyond the frame count as on its edge: their windows reach no further into it.
+            rows, columns = (
+                np.arange(y0 + dy, y1 + dy).clip(0, h - 1),
+                np.arange(x0 + dx, x1 + dx).clip(0, w - 1),
+            )
+            found |= reached[rows[:, None], columns]
+        rows, columns = np.flatnonzero(found.any(1)), np.flatnonzero(found.any(0))
+        if not len(rows):
+            return None
+        return y0 + int(rows[0]), y0 + int(rows[-1]) + 1, x0 + int(columns[0]), x0 + int(columns[-1]) + 1
 
 
-def _tile_shifts(
-    motion: np.ndarray | None, n: int, y0: int, y1: int, x0: int, x1: int
-) -> list[tuple[int, int]]:
+def _tile_shifts(motion: np.ndarray | None, n: int, tile: Box) -> list[tuple[int, int]]:
     if motion is None:
         return [(0, 0)] * n
+    y0, y1, x0, x1 = tile
     medians = np.median(motion[:, :, y0:y1, x0:x1].reshape(n, 2, -1), axis=2)
     return [(int(dy), int(dx)) for dy, dx in medians.round()]
 

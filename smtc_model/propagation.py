@@ -28,7 +28,7 @@ from .feature_cache import FeatureStore
 from .frame_features import FrameFeatures
 from .fusion import FrameFusion, settle
 from .matching import Window, match, vote
-from .memory import LabelMemory
+from .memory import LabelMemory, MemoryView
 from .motion import compose
 from .propagation_config import PropagationConfig
 from .refine import refine_labels, upsample_labels
@@ -40,6 +40,8 @@ logger = logging.getLogger(__name__)
 # torch's own "nearest" takes a cell's corner; Pillow's, which the published protocol used, its centre.
 _GRID_MODES = {"nearest": "nearest-exact", "bilinear": "bilinear", "area": "area"}
 
+_SHOWN = 0.5
+"""An object whose best token has less than this share of what it has on keyframes may be lost."""
 
 DIRECTIONS = ("forward", "backward", "both")
 TakeSoft = Callable[[int, Mapping[int, np.ndarray]], None]
@@ -223,6 +225,21 @@ class Propagator:
             labels[..., channels.start :] += claimed
             labels[..., 0] -= claimed.sum(-1)
 
+    def _worth_asking(self, memory: MemoryView) -> Tensor:
+        """Where each of the n remembered frames holds something that a position near it may be, (n,h,w) bool.
+
+        While the recent frames show every object of the keyframes, what none of them shows near a position
+        is not there: keyframes are matched where recent frames reach an object, too, but not for themselves.
+        """
+        labels = memory.labels[list(memory.slots)]
+        foreground = labels[..., 0] < 1
+        keyframes = torch.tensor(memory.is_keyframe, device=labels.device)
+        if self.config.refine and not keyframes.all():
+            held, shown = (labels[part][..., 1:].amax((0, 1, 2)) for part in (keyframes, ~keyframes))
+            if not (shown < _SHOWN * held).any():
+                foreground[keyframes] = False
+        return foreground
+
     def _follow_motion(self, newest: Tensor) -> None:
         slots = [s for s in self._memory.frames if s in self._motion]
         moved = compose(torch.stack([self._motion[s] for s in slots]), newest)
@@ -235,7 +252,7 @@ class Propagator:
         windows = [config.keyframe_window if key else config.window for key in memory.is_keyframe]
         slots = list(memory.slots)
         motion = torch.stack([self._motion[s] for s in slots]) if config.follow_motion else None
-        foreground = memory.labels[slots][..., 0] < 1
+        foreground = self._worth_asking(memory)
         matches = match(
             features,
             memory.features,

@@ -36,6 +36,7 @@ class PropagationConfig:
         target_scale: cells of the target model along each side of a token.
         target_texture, target_colour: weights of colour-texture features and of plain colour.
         target_features: random features; target_bandwidth: of the kernel; target_ridge: regularisation.
+        target_every: of so many propagated frames one is learnt.
         target_rate: weight of a propagated frame against a keyframe; target_decay: share of the propagated
             past that is kept per frame.
         distance_weight: fall of a label's logarithm per token of distance from where it is expected.
@@ -69,6 +70,7 @@ class PropagationConfig:
     target_features: int = 768
     target_bandwidth: float = 1.5
     target_ridge: float = 1e-2
+    target_every: int = 2
     target_rate: float = 0.1
     target_decay: float = 0.95
     distance_weight: float = 0.5
@@ -83,7 +85,7 @@ class PropagationConfig:
         ):
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {getattr(self, name)!r}")
-        for name in ("recent_frames", "max_keyframes", "top_k"):
+        for name in ("recent_frames", "max_keyframes", "top_k", "target_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)!r}")
         if self.temperature <= 0:
