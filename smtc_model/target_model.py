@@ -86,7 +86,9 @@ class TargetModel:
             gram = self._kept[0] + self._recent[0]
             eye = torch.eye(len(gram), device=gram.device)
             factor = torch.linalg.cholesky(gram + self._ridge * gram.diagonal().mean() * eye)
-            self._weights = torch.cholesky_solve(self._kept[1] + self._recent[1], factor)
+            solved = torch.cholesky_solve(self._kept[1] + self._recent[1], factor)
+            # In one order in memory, as it comes back from a saved state: sums round differently in another.
+            self._weights = solved.contiguous()
         return embedded @ self._weights
 
 

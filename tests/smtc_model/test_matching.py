@@ -84,6 +84,20 @@ def test_skipping_background_changes_nothing():
     torch.testing.assert_close(found, dense_vote(query, memory, labels, windows, 5, 0.1))
 
 
+@pytest.mark.parametrize("motion", [(0, 0), (3, -2)])
+def test_only_positions_that_reach_foreground_are_matched(motion):
+    query, memory = random_features(40, 48, 8), random_features(2, 40, 48, 8, seed=1)
+    foreground = torch.zeros((2, 40, 48), dtype=torch.bool)
+    foreground[1, 20, 21] = True
+    shifts = torch.zeros((2, 2, 40, 48))
+    shifts[1] = torch.tensor(motion, dtype=torch.float32)[:, None, None]
+    matches = match(query, memory, windows=[Window(9), Window(4)], k=5, foreground=foreground, motion=shifts)
+    expected = torch.zeros((40, 48), dtype=torch.bool)
+    y, x = 20 - motion[0], 21 - motion[1]
+    expected[y - 4 : y + 5, x - 4 : x + 5] = True
+    assert torch.equal(~matches.skipped.view(40, 48), expected)
+
+
 def test_chosen_slots_only():
     query, memory = random_features(9, 9, 8), random_features(4, 9, 9, 8, seed=1)
     windows = [Window(3, "disk")] * 2

@@ -283,6 +283,38 @@ def test_an_object_that_leaves_vanishes(model):
     assert (found[6].labels == 1).mean() < 0.01
 
 
+def test_an_object_that_comes_back_where_only_the_keyframe_shows_it_is_found(model):
+    clip, gone = Clip(1), Clip(1, squares=0)
+
+    class ComesBack:
+        def __len__(self):
+            return 9
+
+        def __getitem__(self, index):
+            return gone[0] if 1 <= index < 8 else clip[0]
+
+    found = collect(propagate(model, ComesBack(), {0: clip.labels(0)}, config=SMALL, device="cpu"))
+    assert not found[7].labels.any()
+    assert jaccard(clip.labels(0) == 1, found[8].labels == 1) > 0.8
+
+
+@pytest.mark.parametrize("target_every", [1, 3])
+def test_one_of_so_many_frames_is_learnt(model, target_every, monkeypatch):
+    learnt = []
+    learn = Appearance.learn
+
+    def counting(self, seen, soft, *, keyframe):
+        learnt.append(keyframe)
+        learn(self, seen, soft, keyframe=keyframe)
+
+    monkeypatch.setattr(Appearance, "learn", counting)
+    clip = Clip(7)
+    config = dataclasses.replace(SMALL, target_every=target_every)
+    found = collect(propagate(model, clip, {0: clip.labels(0)}, config=config, device="cpu"))
+    assert learnt.count(False) == 6 // target_every
+    assert jaccard(clip.labels(6) == 1, found[6].labels == 1) > 0.9
+
+
 def test_memory_does_not_grow_with_the_video(model):
     clip = Clip(40)
     walk = propagate(model, clip, {0: clip.labels(0)}, config=SMALL, device="cpu")
