@@ -417,9 +417,12 @@ class Application(QObject):
 
     @Slot(object)
     def _on_document_changed(self, change: Change) -> None:
+        if change.kind in ("objects", "labels", "proposals"):
+            self.window.banner.let_go()
         if change.kind in ("objects", "proposals") and self.window.hint.isVisible():
             # Whoever has proposals or an object is under way, and wants to see all of the picture.
             self.window.hint.hide()
+            self._change_settings(hint_shown=True)
 
     @Slot(object)
     def _on_brush_wanted(self, _nothing: object) -> None:

@@ -16,6 +16,7 @@ import logging
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
@@ -31,6 +32,8 @@ logger = logging.getLogger(__name__)
 PROGRESS_INTERVAL_MS = 50
 GIVE_WAY_POLL_S = 0.05
 """How often a job that gives way looks whether it has been cancelled."""
+RATE_WINDOW_S = 12.0
+"""A job's rate is that of its last seconds of work: the first ones load and learn."""
 MAX_WAITING_PARTIALS = 8
 """A task faster than the window waits here, so that results in flight stay bounded in memory."""
 
@@ -63,17 +66,26 @@ class Job:
     done: int = 0
     total: int = 0
     message: str = ""
-    started_s: float | None = None
     error: str = ""
     _cancel: threading.Event = field(default_factory=threading.Event, repr=False)
+    _reports: deque[tuple[float, int]] = field(default_factory=lambda: deque([(0.0, 0)]), repr=False)
+    """(seconds worked, steps done) of the reports of the last `RATE_WINDOW_S`, and one before them."""
+
+    def note_progress(self, worked_s: float, done: int, total: int, message: str) -> None:
+        """Take over a report. worked_s: seconds since the start, without those it gave way to others."""
+        if done < self.done:  # another stage, which counts anew
+            self._reports = deque([(worked_s, done)])
+        else:
+            self._reports.append((worked_s, done))
+        while len(self._reports) > 2 and worked_s - self._reports[1][0] >= RATE_WINDOW_S:
+            self._reports.popleft()
+        self.done, self.total, self.message = done, total, message
 
     @property
     def rate_per_s(self) -> float | None:
-        """Steps per second since the first report, or None before there is one."""
-        if self.started_s is None or self.done <= 0:
-            return None
-        elapsed_s = time.monotonic() - self.started_s
-        return self.done / elapsed_s if elapsed_s > 0 else None
+        """Steps per second of work lately, or None where it cannot be told."""
+        (first_s, first), (last_s, last) = self._reports[0], self._reports[-1]
+        return (last - first) / (last_s - first_s) if last > first and last_s > first_s else None
 
     @property
     def remaining_s(self) -> float | None:
@@ -121,6 +133,8 @@ class _Context:
         self._send = send
         self._gives_way_to = gives_way_to
         self._last_progress_s = 0.0
+        self._started_s = time.monotonic()
+        self._stood_s = 0.0
 
     def cancelled(self) -> bool:
         return self._work.job._cancel.is_set()
@@ -130,9 +144,12 @@ class _Context:
             raise Cancelled
 
     def _give_way(self) -> None:
-        if self._gives_way_to is not None:
-            while not self._gives_way_to.wait_until_idle(GIVE_WAY_POLL_S):
-                self._raise_if_cancelled()
+        if self._gives_way_to is None:
+            return
+        since_s = time.monotonic()
+        while not self._gives_way_to.wait_until_idle(GIVE_WAY_POLL_S):
+            self._raise_if_cancelled()
+        self._stood_s += time.monotonic() - since_s
 
     def progress(self, done: int, total: int, message: str = "") -> None:
         self._raise_if_cancelled()
@@ -145,7 +162,8 @@ class _Context:
         if done < total and (now_s - self._last_progress_s) * 1000 < PROGRESS_INTERVAL_MS:
             return
         self._last_progress_s = now_s
-        self._send(_Message(self._work, "progress", (done, total, message)))
+        worked_s = now_s - self._started_s - self._stood_s
+        self._send(_Message(self._work, "progress", (worked_s, done, total, message)))
 
     def partial(self, result: Any) -> None:
         while not self._work.room.acquire(timeout=0.05):
@@ -294,9 +312,9 @@ class JobRunner(QObject):
         if self._closed:
             return
         if message.kind == "running":
-            job.state, job.started_s = JobState.RUNNING, time.monotonic()
+            job.state = JobState.RUNNING
         elif message.kind == "progress":
-            job.done, job.total, job.message = message.value
+            job.note_progress(*message.value)
         else:
             self._finish(message)
             return

@@ -7,19 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from PySide6.QtCore import QEvent, QObject, QSize, Qt, QTimer, Slot
+from PySide6.QtCore import QElapsedTimer, QEvent, QObject, QSize, Qt, QTimer, Slot
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QToolButton, QWidget
 
 from smtc_app.ui.theme import MARGIN_PX, SPACING_PX, Theme
 
 INFO_SHOWN_MS = 8000
+LEAST_SHOWN_MS = 2500
 OFFSET_PX = 12
 NARROWEST_PX, WIDEST_PX = 320, 820
 _ICONS = {"info": "info", "warning": "warning", "error": "error"}
 
 
 class Banner(QFrame):
-    """Shows one message at a time; an `info` goes by itself, a `warning` or `error` stays until closed."""
+    """Shows one message at a time; a `warning` or `error` stays until closed.
+
+    An `info` goes by itself, or, where it has a button, when the person has gone on (`let_go`).
+    """
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
@@ -52,6 +56,7 @@ class Banner(QFrame):
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self.hide)
+        self._shown = QElapsedTimer()
         Theme.current().changed.connect(self._on_theme_changed)
         self._on_theme_changed()
         self.hide()
@@ -81,8 +86,14 @@ class Banner(QFrame):
         self._timer.stop()
         if kind == "info" and not button:
             self._timer.start(INFO_SHOWN_MS)
+        self._shown.start()
         self.show()
         self._place()
+
+    def let_go(self) -> None:
+        """The person has gone on with something else: an `info` that could be read by now goes."""
+        if self.isVisible() and self._kind == "info" and self._shown.hasExpired(LEAST_SHOWN_MS):
+            self.hide()
 
     def leave_room(self, height_px: int) -> None:
         """Stay below a bar of this height at the parent's upper edge."""

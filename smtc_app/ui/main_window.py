@@ -103,6 +103,7 @@ class MainWindow(QMainWindow):
         self.hint = Hint(self.canvas)
         self.view_bar = ViewBar(self.actions_table)
         self.view_caption = ViewCaption(self.canvas)
+        self.view_caption.height_changed.connect(self._leave_room_above_banner)
         self.companion = Companion()
         self.menus = self.actions_table.add_menus(self.menuBar())
         self.recent_menu = QMenu("Open Recent", self)
@@ -130,11 +131,16 @@ class MainWindow(QMainWindow):
         for widget in (self._side, self._bottom, self.main_bar, self.tool_strip):
             widget.setVisible(is_open)
         self.layout_memory.lay_out()
-        self.banner.leave_room(self.view_bar.height() if is_open else 0)
+        self._leave_room_above_banner(0)
         if is_open:
             self.canvas.setFocus()
         else:
             self.hint.hide()
+
+    @Slot(object)
+    def _leave_room_above_banner(self, caption_px: int) -> None:
+        is_open = self._stack.currentWidget() is self._workplace
+        self.banner.leave_room(self.view_bar.height() + caption_px if is_open else 0)
 
     def show_tool_size(self, tool: str) -> None:
         """Show the slider that belongs to a tool: tolerance for the fill, else the size of the brush."""

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QEvent, QObject, Qt
+from PySide6.QtCore import QEvent, QObject, Qt, Signal
 from PySide6.QtWidgets import QLabel, QWidget
 
 OFFSET_PX = 10
 
 
 class ViewCaption(QLabel):
-    """Lies over `parent` and lets the mouse through, so that the picture under it can be painted."""
+    """Lies over `parent` and lets the mouse through, so that the picture under it can be painted.
+
+    Signals:
+        height_changed: int, px of the parent's upper edge that it takes; 0 while it is hidden.
+    """
+
+    height_changed = Signal(object)
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
@@ -24,6 +30,7 @@ class ViewCaption(QLabel):
         self.setText(text)
         self.setVisible(bool(text))
         self._place()
+        self.height_changed.emit(OFFSET_PX + self.height() if text else 0)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Keep within the parent when it changes its size."""

@@ -8,7 +8,7 @@ import pytest
 from PySide6.QtCore import QObject, QTimer
 
 from smtc_app.core.errors import UserError
-from smtc_app.jobs.runner import MAX_WAITING_PARTIALS, JobRunner, JobState
+from smtc_app.jobs.runner import MAX_WAITING_PARTIALS, RATE_WINDOW_S, Job, JobRunner, JobState
 
 
 @pytest.fixture
@@ -229,3 +229,51 @@ def test_a_job_that_was_cancelled_before_it_began_holds_nobody_up(pair, qtbot):
     release.set()
     qtbot.waitUntil(lambda: job.state is JobState.DONE)
     assert results == [3]
+
+
+def test_a_job_that_grew_faster_says_so():
+    job = Job(1, "Propagate", background=False)
+    assert job.rate_per_s is None
+    assert job.remaining_s is None
+    job.note_progress(20.0, 1, 100, "")  # the first step learns
+    assert job.rate_per_s == pytest.approx(1 / 20)
+    for step in range(2, 61):
+        job.note_progress(20.0 + step / 2, step, 100, "")
+    assert job.rate_per_s == pytest.approx(2)
+    assert job.remaining_s == pytest.approx(20)
+    assert len(job._reports) <= 2 * RATE_WINDOW_S + 2
+
+
+def test_another_stage_counts_anew():
+    job = Job(1, "Export", background=False)
+    job.note_progress(1.0, 50, 50, "writing")
+    job.note_progress(1.5, 0, 50, "checking")
+    assert job.rate_per_s is None
+    job.note_progress(2.5, 10, 50, "checking")
+    assert job.rate_per_s == pytest.approx(10)
+
+
+def test_time_given_to_others_is_not_counted(qtbot):
+    first, reports = JobRunner(), []
+    go_on, standing = threading.Event(), threading.Event()
+    second = JobRunner(gives_way_to=first)
+
+    def hold(ctx):
+        standing.set()
+        assert go_on.wait(30)
+
+    def long(ctx):
+        ctx.progress(0, 2)
+        first.submit("Edit", hold)
+        assert standing.wait(30)
+        threading.Timer(1.0, go_on.set).start()
+        ctx.partial(None)  # gives way for the second
+        ctx.progress(2, 2)
+
+    second.job_changed.connect(lambda job: reports.append(job._reports[-1][0]))
+    job = second.submit("Propagate", long)
+    qtbot.waitUntil(lambda: job.state is JobState.DONE)
+    assert go_on.is_set()
+    assert max(reports) < 1.0
+    assert second.close(10)
+    assert first.close(10)

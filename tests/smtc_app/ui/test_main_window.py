@@ -451,6 +451,18 @@ def test_a_banner_never_moves_the_picture(application):
     assert (canvas.mapTo(application.window, QPoint(0, 0)), canvas.size()) == before
 
 
+def test_a_banner_leaves_the_caption_of_the_view_free(application):
+    window = application.window
+    window.banner.show_message("Something went wrong with a rather long sentence. " * 3, kind="error")
+    alone = window.banner.y()
+    window.view_caption.show_text("Slots")
+    top = window.banner.mapTo(window, QPoint(0, 0)).y()
+    caption = window.view_caption
+    assert top >= caption.mapTo(window, QPoint(0, caption.height())).y()
+    window.view_caption.show_text("")
+    assert window.banner.y() == alone
+
+
 def test_imported_labels_become_objects(application, qtbot, monkeypatch):
     from PySide6.QtWidgets import QFileDialog
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from PySide6.QtGui import QColor, QPalette
 from PySide6.QtWidgets import QApplication, QWidget
 
 from smtc_app.jobs.runner import Job, JobState
+from smtc_app.ui import banner as banner_module
 from smtc_app.ui.banner import Banner
 from smtc_app.ui.job_bar import JobBar, format_rate, format_time_left
 from smtc_app.ui.theme import DARK, LIGHT, Theme
@@ -25,8 +24,8 @@ def host(qtbot):
 
 
 def job(**changes):
-    made = Job(1, "Propagating forward", False, state=JobState.RUNNING, done=10, total=40)
-    made.message, made.started_s = "frame 10", time.monotonic() - 2
+    made = Job(1, "Propagating forward", False, state=JobState.RUNNING)
+    made.note_progress(2.0, 10, 40, "frame 10")
     for name, value in changes.items():
         setattr(made, name, value)
     return made
@@ -153,3 +152,18 @@ def test_a_job_that_was_cancelled_says_so_until_it_ends(qtbot):
     bar.set_jobs([job()])
     assert "Cancelling" not in bar.text
     assert bar._cancel.isEnabled()
+
+
+def test_a_note_with_a_button_goes_when_the_person_goes_on(host, qtbot, monkeypatch):
+    banner = Banner(host)
+    banner.show_message("Masks of 3 frames are there.", button="Show", slot=lambda: None)
+    banner.let_go()
+    assert banner.text  # nobody can have read it yet
+    monkeypatch.setattr(banner_module, "LEAST_SHOWN_MS", 0)
+    qtbot.waitUntil(lambda: banner._shown.hasExpired(1))
+    banner.let_go()
+    assert not banner.text
+    banner.show_message("The disk is full.", kind="error")
+    qtbot.waitUntil(lambda: banner._shown.hasExpired(1))
+    banner.let_go()
+    assert banner.text == "The disk is full."

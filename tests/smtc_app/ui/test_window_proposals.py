@@ -32,6 +32,7 @@ def test_the_first_steps_make_room_for_proposals(application, qtbot):
     press(qtbot, application, Qt.Key.Key_S)
     qtbot.waitUntil(lambda: len(application.window.proposal_panel.rows) == 2)
     assert not application.window.hint.isVisible()
+    assert application.settings.hint_shown
 
 
 def test_a_click_accepts_one_proposal_alt_click_rejects_one(application, qtbot):
