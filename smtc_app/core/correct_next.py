@@ -15,8 +15,9 @@ import numpy as np
 
 from smtc_app.core.document import Document, FrameStatus
 
-REACH = 12.0
-"""Frames after which a correction helps a third as much."""
+REACH = 48.0
+"""Frames after which a correction helps a third as much. Measured over 11 corrected sequences: with less, the
+least sure frames win, where an object is often hidden and little can be learnt of it."""
 DOUBTFUL = 0.6
 """Confidence below which an object is called unsure, and LOST below which it is called lost."""
 LOST = 0.3

@@ -50,7 +50,7 @@ class Trial:
         self._config = dataclasses.replace(PRESETS[arguments.preset], short_side_px=arguments.short_side)
         self._features = cached_for(
             FeatureCache(arguments.cache, limit_bytes=1 << 32),
-            footage=f"{sequence.name} {arguments.short_side} {arguments.every}",
+            footage=f"{sequence.name} {arguments.short_side} {arguments.every} {arguments.faster}",
             model_hash=model.hash,
             config=self._config,
             device="cpu",
@@ -98,6 +98,14 @@ class Trial:
         }
 
 
+def faster_from_the_middle(sequence: Sequence, every: int) -> Sequence:
+    """All frames of the first half, then only every n-th: labels are doubtful in one part of the video."""
+    half = len(sequence.frames) // 2
+    kept = [*range(half), *range(half, len(sequence.frames), every)]
+    masks = {new: sequence.masks[old] for new, old in enumerate(kept) if old in sequence.masks}
+    return Sequence(sequence.name, [sequence.frames[i] for i in kept], masks)
+
+
 def won(known: dict, strategy: str, reach: float | None) -> float:
     """What a strategy wins on a sequence as `Trial.measured` told it."""
     gains = {int(frame): after - known["before"] for frame, after in known["after"].items()}
@@ -139,6 +147,7 @@ def main() -> int:
     parser.add_argument("root", type=Path, nargs="?", help="DAVIS root")
     parser.add_argument("--sequences", nargs="+", help="all by default")
     parser.add_argument("--every", type=int, default=1, help="take every n-th frame")
+    parser.add_argument("--faster", type=int, default=1, help="every n-th frame from the middle on")
     parser.add_argument("--short-side", type=int, default=240, help="of footage and features, in px")
     parser.add_argument("--candidates", type=int, default=7, help="frames that are corrected, one by one")
     parser.add_argument("--reach", type=float, nargs="+", help="of a correction, in frames")
@@ -162,7 +171,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         arguments.cache = arguments.cache or Path(folder)
         for name in names:
-            sequence = Sequence.load(arguments.root, name, None)
+            sequence = faster_from_the_middle(Sequence.load(arguments.root, name, None), arguments.faster)
             trial = Trial(smaller(sequence, arguments.short_side, arguments.every), model, arguments)
             measured[name] = trial.measured(arguments.candidates)
             print(f"{name}: done", file=sys.stderr, flush=True)
