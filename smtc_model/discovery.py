@@ -42,6 +42,8 @@ Progress = Callable[[int, int], None]
 EXPECTED_BONUS = 12.0
 """How much the value of a node grows that is where a known track should be: so much that a track is left for
 another way to cut the frame only where the tree has nothing like it."""
+FEW = 3
+"""So many proposals a frame gets even if none of them is likely."""
 
 
 class Frames(Protocol):
@@ -59,9 +61,11 @@ class DiscoveryConfig:
     max_objects: most proposals on a frame. granularity: 0 few large to 1 many small. seed: of the
     slots. min_area, max_area: shares of the frame; what is larger is background. max_border: largest
     share of the outline on the frame's border. min_score: least objectness; what is below is
-    background, too. num_slots, iterations: of the slots (a trained head has its own number).
-    motion_offsets: other frames whose motion is looked at; () for none. head_with_motion: whether a trained
-    slot head is used where there is motion, too, and not only on stills.
+    background, too. likely_score: what scores less is only proposed where a known track should be or
+    where there are not even `FEW` better ones. num_slots, iterations: of the slots (a trained head has
+    its own number). motion_offsets: other frames whose motion is looked at; () for none.
+    head_with_motion: whether a trained slot head is used where there is motion, too, and not only on
+    stills.
     """
 
     max_objects: int = 10
@@ -71,6 +75,7 @@ class DiscoveryConfig:
     max_area: float = 0.4
     max_border: float = 0.45
     min_score: float = 0.02
+    likely_score: float = 0.0
     num_slots: int = 16
     iterations: int = 5
     motion_offsets: tuple[int, ...] = (2, 4, -2, -4)
@@ -135,7 +140,10 @@ class FrameCandidates:
         chosen = best_antichain(self.tree.parent, value)
         chosen = chosen[self.score[chosen] >= config.min_score]
         rank = self.score[chosen] + 0.5 * EXPECTED_BONUS * known[chosen]
-        return chosen[np.argsort(-rank, kind="stable")][: config.max_objects]
+        chosen = chosen[np.argsort(-rank, kind="stable")][: config.max_objects]
+        likely = (self.score[chosen] >= config.likely_score) | (known[chosen] >= 0.5)
+        likely[:FEW] = True
+        return chosen[likely]
 
     def candidates(self, config: DiscoveryConfig, *, most: int) -> list[np.ndarray]:
         """Masks bool (H,W) of the best nodes, overlapping ones included."""

@@ -180,7 +180,7 @@ def propose_task(
     Args:
         frames: frame indices.
         max_objects: most proposals on a frame.
-        granularity: 0 (few, large) to 1 (many, small).
+        granularity: 0 (few, large, sure) to 1 (many, small, doubtful ones too).
         cache: where candidates are kept, and found again when only the settings have changed.
         first: a frame that somebody looks at: if the cache knows it, its proposals are handed over before
             all others, not yet linked.
@@ -197,7 +197,11 @@ def propose_task(
     labelled = labelled or {}
     # As many more are looked for as may turn out to be labelled.
     known = max((np.count_nonzero(np.bincount(m.labels().ravel())) for m in labelled.values()), default=0)
-    config = DiscoveryConfig(max_objects=max_objects + int(known), granularity=granularity)
+    config = DiscoveryConfig(
+        max_objects=max_objects + int(known),
+        granularity=granularity,
+        likely_score=likely_score(granularity),
+    )
     order = sorted({int(frame) for frame in frames})
 
     def converted(index: int, proposals: Sequence[Any], *, linked: bool = True) -> list[ProposalMask]:
@@ -225,6 +229,11 @@ def propose_task(
     ctx.progress(0, len(order), "loading the model")
     (proposals, loaded), used, fell_back = _falls_back_to_cpu(run, device)
     return proposals, RunSummary(_summary(loaded, used), len(proposals), fell_back)
+
+
+def likely_score(granularity: float) -> float:
+    """Least objectness of a proposal: 0.5 for few, 0.1 in the middle, 0.02 for many."""
+    return 0.1 * 5 ** (1 - 2 * granularity)
 
 
 def unexplained(proposals: Sequence[ProposalMask], labels: np.ndarray) -> list[ProposalMask]:

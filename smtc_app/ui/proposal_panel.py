@@ -107,7 +107,7 @@ class ProposalPanel(QWidget):
         self.granularity.setRange(0, GRANULARITY_STEPS)
         self.granularity.setValue(GRANULARITY_STEPS // 2)
         self.granularity.setToolTip(
-            "Granularity: few and large to many and small; proposals follow while you move it"
+            "Granularity: few, large and sure to many, small and doubtful; proposals follow while you move it"
         )
         self.granularity.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         row = QHBoxLayout()

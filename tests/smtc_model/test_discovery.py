@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from davis_root import draw_frame
 from smtc_model import discovery
 from smtc_model.backbone import create_backbone
 from smtc_model.config import ModelConfig
-from smtc_model.discovery import DiscoveryConfig, SlotCache, propose, split_mask, to_native
+from smtc_model.discovery import FEW, DiscoveryConfig, SlotCache, propose, split_mask, to_native
 from smtc_model.linking import TrackLinker
 from smtc_model.metrics import jaccard
 from smtc_model.object_motion import camera_compensated_flow
@@ -88,6 +90,16 @@ def test_max_objects_keeps_the_best(model, video, found):
     config = DiscoveryConfig(max_objects=1, motion_offsets=())
     (only,) = propose(model, video, [0], config=config, device="cpu")[0]
     assert only.score == max(p.score for p in found[0])
+
+
+def test_doubtful_proposals_only_make_up_a_few(model, video):
+    cache = SlotCache(model, video, config=STILL, device="cpu")
+    every = cache.propose(0, replace(STILL, granularity=1.0))
+    assert len(every) > FEW
+    bound = every[FEW].score + 1e-6  # so that the one after the few falls below it
+    few = cache.propose(0, replace(STILL, granularity=1.0, likely_score=bound))
+    assert [p.score for p in few] == [p.score for p in every[:FEW]]
+    assert len(cache.propose(0, replace(STILL, granularity=1.0, likely_score=every[FEW].score))) > FEW
 
 
 def test_progress_is_told_and_may_stop(model, video):
