@@ -264,10 +264,10 @@ class MainWindow(QMainWindow):
         self._side = QSplitter(Qt.Orientation.Vertical)
         self._side.addWidget(self.object_panel)
         self._side.addWidget(self.proposal_panel)
-        self._side.setSizes([380, 240])
+        self._side.setSizes([310, 310])
         # A larger window has more room for both: proposals come first, and objects last longer.
-        self._side.setStretchFactor(0, 3)
-        self._side.setStretchFactor(1, 2)
+        self._side.setStretchFactor(0, 1)
+        self._side.setStretchFactor(1, 1)
         self._side.setMinimumWidth(270)
         self.body_splitter = QSplitter(Qt.Orientation.Horizontal)
         self.dataset_panel.hide()

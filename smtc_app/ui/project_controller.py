@@ -92,6 +92,7 @@ class ProjectController(QObject):
         """Let the person choose a video, an image or a project."""
         dialog = QFileDialog(self._window, "Open Video or Project", str(self._last_folder()))
         dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
+        dialog.setOption(QFileDialog.Option.HideNameFilterDetails)  # a dozen endings fit no box
         dialog.setNameFilters(
             [
                 f"Videos and projects ({VIDEO_FILTER[8:-1]} project.json)",
