@@ -37,8 +37,8 @@ from smtc_model.propagation_config import PRESETS
 from smtc_model.weights import load_model
 
 STIFFNESS = 1.0
-"""Of the fitted map against changes of slope, relative to the weight of the rows of a piece; of .02 to 3 about
-the one with the least error on sequences left out."""
+"""Of the fitted map against changes of slope, relative to the weight of a piece's rows. Of .02 to 3 about the
+one with the least error on sequences left out."""
 LEAST_RISE = 0.005
 """Of a piece, so that the map can be undone."""
 BINS = (0, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
