@@ -126,7 +126,7 @@ CRW = PropagationConfig(
 PRESETS: dict[str, PropagationConfig] = {
     "default": PropagationConfig(),
     "fast": replace(PropagationConfig(), short_side_px=320, target_features=384),
-    "best": replace(PropagationConfig(), recent_frames=7, window=Window(10), target_features=1536),
+    "best": replace(PropagationConfig(), short_side_px=720, window=Window(12), keyframe_window=Window(18)),
     "dino": DINO,
     "crw": CRW,
     "crw-stride8": replace(CRW, feature_stride=8, window=Window(35, "disk"), top_k=28),
