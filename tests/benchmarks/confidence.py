@@ -2,7 +2,7 @@
 
     python tests/benchmarks/confidence.py ROOT --save rows.json
     python tests/benchmarks/confidence.py --load rows.json
-    python tests/benchmarks/confidence.py ROOT --write
+    python tests/benchmarks/confidence.py ROOT --every 1 2 --write
 
 One row per object and frame, propagated from the first mask of each sequence in the DAVIS layout
 (../shared/data/davis). J is the overlap with the true mask; rows where the object is neither there nor found
@@ -214,7 +214,7 @@ def main() -> int:
     parser.add_argument("root", type=Path, nargs="?", help="DAVIS root")
     parser.add_argument("--sequences", nargs="+", help="all by default")
     parser.add_argument("--frames", type=int, help="only the first so many frames of each")
-    parser.add_argument("--every", type=int, default=1, help="take every n-th frame")
+    parser.add_argument("--every", type=int, nargs="+", default=[1], help="every n-th frame; several allowed")
     parser.add_argument("--short-side", type=int, default=480, help="of the footage, in px")
     parser.add_argument("--preset", default="default")
     parser.add_argument("--model", help="name or file; the bundled one by default")
@@ -235,9 +235,9 @@ def main() -> int:
     model = load_model(arguments.model, device="cpu")
     names = arguments.sequences or sorted(p.name for p in (arguments.root / "JPEGImages" / "480p").iterdir())
     rows = []
-    for name in names:
+    for name, every in itertools.product(names, arguments.every):
         sequence = Sequence.load(arguments.root, name, arguments.frames)
-        rows += rows_of(smaller(sequence, arguments.short_side, arguments.every), model, arguments.preset)
+        rows += rows_of(smaller(sequence, arguments.short_side, every), model, arguments.preset)
         print(f"{name}: {len(rows)} rows", file=sys.stderr, flush=True)
         if arguments.save is not None:
             arguments.save.write_text(json.dumps(rows))
