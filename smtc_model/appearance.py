@@ -108,7 +108,7 @@ class Appearance:
                 features=config.target_features,
                 bandwidth=config.target_bandwidth,
                 ridge=config.target_ridge,
-                decay=config.target_decay**config.target_every,
+                decay=config.target_decay,
                 device=self._device,
             )
         return Described(self._model.embed(descriptors), where, size)
@@ -129,8 +129,11 @@ class Appearance:
             found = everywhere
         return found.reshape(-1, *seen.size)
 
-    def learn(self, seen: Described, soft: Tensor, *, keyframe: bool) -> None:
-        """Learn a frame from what was seen of it and its labels (L,hf,wf) on any grid."""
+    def learn(self, seen: Described, soft: Tensor, *, keyframe: bool, frames: int = 1) -> None:
+        """Learn a frame from what was seen of it and its labels (L,hf,wf) on any grid.
+
+        frames: how many propagated ones it stands for.
+        """
         assert self._model is not None
         if keyframe:
             if self._labels:
@@ -144,9 +147,9 @@ class Appearance:
         # Every label weighs the same however small it is.
         sure = (labels.amax(1) * 2 - 1).clamp_min(0)
         weights = (labels / labels.sum(0).clamp_min(1)).sum(1) * sure
-        config = self._config
-        total = _KEYFRAME_WEIGHT * (1.0 if keyframe else config.target_rate * config.target_every)
-        self._model.learn(embedded, labels, weights * (total / weights.sum().clamp_min(1e-6)), keep=keyframe)
+        total = _KEYFRAME_WEIGHT * (1.0 if keyframe else self._config.target_rate * frames)
+        weights = weights * (total / weights.sum().clamp_min(1e-6))
+        self._model.learn(embedded, labels, weights, keep=keyframe, frames=frames)
 
 
 def _cells_to_look_at(possible: Tensor, around: Tensor, size: tuple[int, int]) -> Tensor:

@@ -111,7 +111,7 @@ class FrameFusion:
         self.between()
         seen = None
         self._unlearnt += 1
-        learning = self._unlearnt >= config.target_every
+        learning = self._unlearnt >= config.target_every or self._speed(opinions[1][2]) > config.target_speed
         if self._appearance is not None:
             possible, around = _where_to_look([opinion for _, _, opinion in opinions], features.shape[:2])
             if not learning:
@@ -142,10 +142,16 @@ class FrameFusion:
         self.between()
         if self._appearance is not None and learning:
             assert seen is not None
-            self._appearance.learn(seen, soft, keyframe=False)
+            self._appearance.learn(seen, soft, keyframe=False, frames=self._unlearnt)
             self._unlearnt = 0
         self._soft, self._previous = soft, self._current
         return soft
+
+    def _speed(self, labels: Tensor) -> float:
+        """Mean motion of what is labelled, in tokens a frame; labels (L,hf,wf)."""
+        assert self._flow is not None
+        held = 1 - labels[0]
+        return float((torch.hypot(*self._flow) * held).sum() / held.sum().clamp_min(1) / self._cells)
 
     def _view(self, frame: np.ndarray) -> _View:
         small = cv2.resize(frame, self._fine_size[::-1], interpolation=cv2.INTER_AREA)

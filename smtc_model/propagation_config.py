@@ -36,7 +36,8 @@ class PropagationConfig:
         target_scale: cells of the target model along each side of a token.
         target_texture, target_colour: weights of colour-texture features and of plain colour.
         target_features: random features; target_bandwidth: of the kernel; target_ridge: regularisation.
-        target_every: of so many propagated frames one is learnt.
+        target_every: of so many propagated frames one is learnt, and each while the objects move by more
+            than target_speed tokens a frame.
         target_rate: weight of a propagated frame against a keyframe; target_decay: share of the propagated
             past that is kept per frame.
         distance_weight: fall of a label's logarithm per token of distance from where it is expected.
@@ -71,6 +72,7 @@ class PropagationConfig:
     target_bandwidth: float = 1.5
     target_ridge: float = 1e-2
     target_every: int = 2
+    target_speed: float = 1.5
     target_rate: float = 0.1
     target_decay: float = 0.95
     distance_weight: float = 0.5

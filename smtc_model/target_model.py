@@ -25,7 +25,7 @@ class TargetModel:
     """Label channels as a function of descriptors.
 
     bandwidth: of the Gaussian kernel, in units of the descriptors' distances. ridge: regularisation relative
-    to the mean weight. decay: share of the past kept whenever a frame is learnt; keyframes never decay.
+    to the mean weight. decay: share of the past kept per frame; keyframes never decay.
     """
 
     def __init__(
@@ -63,12 +63,17 @@ class TargetModel:
             part *= share
         self._weights = None
 
-    def learn(self, embedded: Tensor, labels: Tensor, weights: Tensor, *, keep: bool) -> None:
-        """embedded (m,D+1), labels (m,L), weights (m,) >= 0. keep: a keyframe, never forgotten."""
+    def learn(
+        self, embedded: Tensor, labels: Tensor, weights: Tensor, *, keep: bool, frames: int = 1
+    ) -> None:
+        """embedded (m,D+1), labels (m,L), weights (m,) >= 0.
+
+        keep: a keyframe, never forgotten. frames: how many have gone by since the last one was learnt.
+        """
         store = self._kept if keep else self._recent
         if not keep:
-            store[0] *= self._decay
-            store[1] *= self._decay
+            for part in store:
+                part *= self._decay**frames
         for part in (self._kept, self._recent):
             missing = labels.shape[1] - part[1].shape[1]
             if missing > 0:

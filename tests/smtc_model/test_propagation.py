@@ -298,20 +298,25 @@ def test_an_object_that_comes_back_where_only_the_keyframe_shows_it_is_found(mod
     assert jaccard(clip.labels(0) == 1, found[8].labels == 1) > 0.8
 
 
-@pytest.mark.parametrize("target_every", [1, 3])
-def test_one_of_so_many_frames_is_learnt(model, target_every, monkeypatch):
+@pytest.mark.parametrize(
+    ("target_every", "target_speed", "frames"), [(1, 9.0, [1] * 6), (3, 9.0, [3, 3]), (3, 0.0, [1] * 6)]
+)
+def test_one_of_so_many_frames_is_learnt_and_each_when_objects_are_fast(
+    model, target_every, target_speed, frames, monkeypatch
+):
     learnt = []
     learn = Appearance.learn
 
-    def counting(self, seen, soft, *, keyframe):
-        learnt.append(keyframe)
-        learn(self, seen, soft, keyframe=keyframe)
+    def counting(self, seen, soft, *, keyframe, frames=1):
+        if not keyframe:
+            learnt.append(frames)
+        learn(self, seen, soft, keyframe=keyframe, frames=frames)
 
     monkeypatch.setattr(Appearance, "learn", counting)
     clip = Clip(7)
-    config = dataclasses.replace(SMALL, target_every=target_every)
+    config = dataclasses.replace(SMALL, target_every=target_every, target_speed=target_speed)
     found = collect(propagate(model, clip, {0: clip.labels(0)}, config=config, device="cpu"))
-    assert learnt.count(False) == 6 // target_every
+    assert learnt == frames
     assert jaccard(clip.labels(6) == 1, found[6].labels == 1) > 0.9
 
 
