@@ -16,17 +16,19 @@ Letters: H x W pixels of the frame, h x w of the work grid.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import cv2
 import numpy as np
 import torch
-from skimage.segmentation import watershed
+import torch.nn.functional as F
 
+from .carried_tracks import ClipFrame, carry_tracks
 from .foreground import foreground_share
 from .linking import TrackLinker
+from .native_masks import main_part, to_native, without_pinholes
 from .object_motion import camera_compensated_flow
 from .objectness import Cues, measure, objectness
 from .region_slots import HEAD_SIDE_PX, FrameSlots, encode, frame_slots
@@ -42,6 +44,9 @@ Progress = Callable[[int, int], None]
 EXPECTED_BONUS = 12.0
 """How much the value of a node grows that is where a known track should be: so much that a track is left for
 another way to cut the frame only where the tree has nothing like it."""
+MOST_TOGETHER = 100
+"""Frames up to which tracks are carried over all of them (`carried_tracks`), some 5 MB each; in longer runs
+proposals are linked from frame to frame (`linking`)."""
 FEW = 3
 """So many proposals a frame gets even if none of them is likely."""
 
@@ -123,20 +128,16 @@ class FrameCandidates:
     """(N,) objectness of every node, 0 for those too small or too large"""
     trained: bool
     """whether the slots come from a trained head"""
+    tokens: torch.Tensor
+    """(h',w',C) float16 unit vectors, the backbone's"""
 
     def choose(self, config: DiscoveryConfig, *, expected: Sequence[np.ndarray] = ()) -> np.ndarray:
         """Nodes of the tree that don't overlap, best first.
 
         expected: masks (h,w), 0 to 1, of known tracks: nodes there are preferred, so that they stay.
         """
-        cues = self.cues
-        # The exponent weighs one large node against its parts; at 0.5 two parts of half the size
-        # must each score 0.7 of the whole to win.
-        value = self.score * cues.area ** (1 - config.granularity)
         known = self._overlap(expected)
-        fits = (cues.area >= config.min_area) & (cues.area <= config.max_area)
-        fits &= cues.border <= config.max_border
-        value = np.where(fits, value * (1 + EXPECTED_BONUS * known), 0)
+        value = self.value(config) * (1 + EXPECTED_BONUS * known)
         chosen = best_antichain(self.tree.parent, value)
         chosen = chosen[self.score[chosen] >= config.min_score]
         rank = self.score[chosen] + 0.5 * EXPECTED_BONUS * known[chosen]
@@ -144,6 +145,15 @@ class FrameCandidates:
         likely = (self.score[chosen] >= config.likely_score) | (known[chosen] >= 0.5)
         likely[:FEW] = True
         return chosen[likely]
+
+    def value(self, config: DiscoveryConfig) -> np.ndarray:
+        """(N,) how much each node is worth in a choice, 0 for those too small, too large or on the border."""
+        cues = self.cues
+        fits = (cues.area >= config.min_area) & (cues.area <= config.max_area)
+        fits &= cues.border <= config.max_border
+        # The exponent weighs one large node against its parts; at 0.5 two parts of half the size
+        # must each score 0.7 of the whole to win.
+        return np.where(fits, self.score * cues.area ** (1 - config.granularity), 0)
 
     def candidates(self, config: DiscoveryConfig, *, most: int) -> list[np.ndarray]:
         """Masks bool (H,W) of the best nodes, overlapping ones included."""
@@ -164,18 +174,17 @@ class FrameCandidates:
         mean = self.regions.area[members] @ self.regions.features[members]
         return mean / max(float(np.linalg.norm(mean)), 1e-6)
 
-    def slot(self, node: int) -> int:
-        """The slot that has most of a node."""
-        members = self.tree.members[node]
+    def slot(self, members: np.ndarray) -> int:
+        """The slot that has most of a set of regions bool (n,)."""
         return int((self.regions.area[members] @ self.regions.slots[members]).argmax())
 
-    def masks(self, nodes: Sequence[int]) -> list[np.ndarray]:
-        """Native masks bool (H,W) of nodes that don't overlap, on the frame's own edges."""
+    def masks(self, members: np.ndarray) -> list[np.ndarray]:
+        """Native masks bool (H,W), on the frame's edges, of sets of regions bool (k,n); the first on top."""
         labels = np.zeros(self.regions.labels.shape, np.int32)
-        for number, node in enumerate(nodes, 1):
-            labels[(_without_pinholes(self.work_mask(node))) & (labels == 0)] = number
+        for number, inside in enumerate(members, 1):
+            labels[without_pinholes(inside[self.regions.labels]) & (labels == 0)] = number
         native = to_native(labels, self.frame)
-        return [_main_part(native == number) for number in range(1, len(nodes) + 1)]
+        return [main_part(native == number) for number in range(1, len(members) + 1)]
 
     def _overlap(self, expected: Sequence[np.ndarray]) -> np.ndarray:
         """IoU (N,) of every node with the mask (h,w) that it overlaps most."""
@@ -207,6 +216,7 @@ class SlotCache:
         device="auto",
         capacity: int = 8,
     ) -> None:
+        self._frames = frames
         self._finder = _Finder(model, frames, config or DiscoveryConfig(), device)
         self._capacity = capacity
         self._kept: dict[int, FrameCandidates] = {}
@@ -227,13 +237,16 @@ class SlotCache:
         """Proposals of one frame, tracks = ids. Slots and motion follow the cache's own configuration."""
         found = self.candidates(index)
         nodes = found.choose(config)
-        return _proposals(index, found, nodes, range(1, len(nodes) + 1))
+        return _of_nodes(index, found, nodes, range(1, len(nodes) + 1))
 
     def propose_linked(
-        self, indices: Sequence[int], config: DiscoveryConfig
+        self, indices: Sequence[int], config: DiscoveryConfig, *, looked: Callable[[int], None] | None = None
     ) -> Iterator[tuple[int, list[Proposal]]]:
-        """(index, proposals) of frames in the given order; the same track is the same object."""
-        for index, _, proposals in _linked(self.candidates, indices, config):
+        """(index, proposals) of frames in the given order; the same track is the same object.
+
+        looked: called with the number of frames looked at so far, again and again; may raise, to end it.
+        """
+        for index, _, proposals in _linked(self.candidates, self._frames, indices, config, looked):
             yield index, proposals
 
 
@@ -252,16 +265,17 @@ def propose(
     """
     config = config or DiscoveryConfig()
     order = sorted({int(index) for index in indices})
-    if progress is not None:
-        progress(0, len(order))
-    found: dict[int, list[Proposal]] = {}
-    for done, (index, _, proposals) in enumerate(
-        propose_each(model, frames, order, config=config, device=device), 1
-    ):
-        found[index] = proposals
-        if progress is not None:
+    told = -1
+
+    def looked(done: int) -> None:
+        nonlocal told
+        if progress is not None and done > told:
+            told = done
             progress(done, len(order))
-    return found
+
+    looked(0)
+    each = propose_each(model, frames, order, config=config, device=device, looked=looked)
+    return {index: proposals for index, _, proposals in each}
 
 
 def propose_each(
@@ -271,22 +285,81 @@ def propose_each(
     *,
     config: DiscoveryConfig,
     device: str | torch.device = "auto",
+    looked: Callable[[int], None] | None = None,
 ) -> Iterator[tuple[int, FrameCandidates, list[Proposal]]]:
-    """(index, candidates, proposals) of the frames in the given order, one after the other."""
-    return _linked(_Finder(model, frames, config, device), indices, config)
+    """(index, candidates, proposals) of the frames in the given order, see `SlotCache.propose_linked`."""
+    return _linked(_Finder(model, frames, config, device), frames, indices, config, looked)
 
 
 def _linked(
-    candidates: Callable[[int], FrameCandidates], indices: Sequence[int], config: DiscoveryConfig
+    candidates: Callable[[int], FrameCandidates],
+    frames: Frames,
+    indices: Sequence[int],
+    config: DiscoveryConfig,
+    looked: Callable[[int], None] | None = None,
+) -> Iterator[tuple[int, FrameCandidates, list[Proposal]]]:
+    looked = looked or (lambda done: None)
+    if not 1 < len(indices) <= MOST_TOGETHER:
+        yield from _linked_in_turn(candidates, indices, config, looked)
+        return
+    groups: list[list[tuple[int, FrameCandidates]]] = []
+    for done, index in enumerate(indices, 1):
+        found = candidates(index)
+        looked(done)
+        if not groups or groups[-1][-1][1].tokens.shape != found.tokens.shape:
+            groups.append([])
+        # The pixels are read again when the masks are made.
+        groups[-1].append((index, replace(found, frame=np.empty((0, 0, 3), np.uint8))))
+    first_track = 1
+    for kept in groups:
+        first_track = yield from _carried(kept, frames, config, first_track, lambda: looked(len(indices)))
+
+
+def _carried(
+    kept: Sequence[tuple[int, FrameCandidates]],
+    frames: Frames,
+    config: DiscoveryConfig,
+    first_track: int,
+    between: Callable[[], None],
+) -> Generator[tuple[int, FrameCandidates, list[Proposal]], None, int]:
+    """Proposals of frames of one size by carried tracks; returns the first track number that is free."""
+    clip = [
+        ClipFrame(index, found.tokens, found.regions, found.tree, found.score, found.value(config))
+        for index, found in kept
+    ]
+    tracks = carry_tracks(
+        clip,
+        size_power=1 - config.granularity,
+        max_area=config.max_area,
+        max_border=config.max_border,
+        between=between,
+    )
+    likely = (tracks.score.mean(0) >= config.likely_score) | (np.arange(len(tracks.rank)) < FEW)
+    likely &= tracks.score.mean(0) >= config.min_score
+    for t, (index, without_pixels) in enumerate(kept):
+        between()
+        found = replace(without_pixels, frame=frames[index])
+        here = np.flatnonzero(likely & tracks.members[t].any(1))[: config.max_objects]
+        score = tracks.score[t, here]
+        yield index, found, _proposals(index, found, tracks.members[t][here], score, first_track + here)
+    return first_track + len(tracks.rank)
+
+
+def _linked_in_turn(
+    candidates: Callable[[int], FrameCandidates],
+    indices: Sequence[int],
+    config: DiscoveryConfig,
+    looked: Callable[[int], None],
 ) -> Iterator[tuple[int, FrameCandidates, list[Proposal]]]:
     linker = TrackLinker()
-    for index in indices:
+    for done, index in enumerate(indices, 1):
         found = candidates(index)
         nodes = found.choose(config, expected=linker.expect(found.regions.image))
         masks = [found.work_mask(node) for node in nodes]
         features = [found.feature(node) for node in nodes]
         tracks = linker.link(masks, features)
-        yield index, found, _proposals(index, found, nodes, tracks)
+        yield index, found, _of_nodes(index, found, nodes, tracks)
+        looked(done)
 
 
 def split_mask(
@@ -343,7 +416,8 @@ class _Finder:
         cues = measure(regions, tree, min_area=limits[0], max_area=limits[1])
         fits = (cues.area >= limits[0]) & (cues.area <= limits[1])
         score = np.where(fits, objectness(cues), 0)
-        return FrameCandidates(frame, regions, tree, cues, score, slots.trained)
+        tokens = F.normalize(torch.from_numpy(slots.features), dim=2).half()
+        return FrameCandidates(frame, regions, tree, cues, score, slots.trained, tokens)
 
     def _slots(self, index: int, frame: np.ndarray, *, moving: bool) -> FrameSlots:
         model, device = self._model, self._device
@@ -377,91 +451,21 @@ class _Finder:
         return self._kept[index]
 
 
+def _of_nodes(index: int, found: FrameCandidates, nodes: np.ndarray, tracks: Sequence[int]) -> list[Proposal]:
+    return _proposals(index, found, found.tree.members[nodes], found.score[nodes], tracks)
+
+
 def _proposals(
-    index: int, found: FrameCandidates, nodes: Sequence[int], tracks: Sequence[int]
+    index: int, found: FrameCandidates, members: np.ndarray, scores: np.ndarray, tracks: Sequence[int]
 ) -> list[Proposal]:
     proposals = []
-    for node, track, mask in zip(nodes, tracks, found.masks(nodes), strict=True):
+    for inside, score, track, mask in zip(members, scores, tracks, found.masks(members), strict=True):
         rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
         if not len(rows):
             continue
         mask.setflags(write=False)
         box = (int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
-        proposals.append(
-            Proposal(
-                frame=index,
-                id=len(proposals) + 1,
-                mask=mask,
-                score=float(found.score[node]),
-                area=int(mask.sum()),
-                box=box,
-                slot=found.slot(node),
-                track=int(track),
-            )
-        )
+        area, slot = int(mask.sum()), found.slot(inside)
+        number = len(proposals) + 1
+        proposals.append(Proposal(index, number, mask, float(score), area, box, slot, int(track)))
     return proposals
-
-
-def to_native(labels: np.ndarray, frame: np.ndarray) -> np.ndarray:
-    """Labels int32 (h,w) of the work grid -> (H,W), their boundaries moved to the frame's edges nearby."""
-    height, width = frame.shape[:2]
-    native = cv2.resize(labels.astype(np.float32), (width, height), interpolation=cv2.INTER_NEAREST).astype(
-        np.int32
-    )
-    reach = int(np.ceil(max(height / labels.shape[0], 1.0)))
-    changes = np.zeros((height, width), np.uint8)
-    changes[:, 1:] |= native[:, 1:] != native[:, :-1]
-    changes[1:] |= native[1:] != native[:-1]
-    band = cv2.dilate(changes, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)) > 0
-    # The band is flooded from both of its rims; the rest keeps its labels.
-    rim = cv2.dilate(band.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
-    markers = np.where(band, 0, native + 1)
-    smooth = cv2.GaussianBlur(cv2.cvtColor(frame, cv2.COLOR_RGB2LAB), (0, 0), 1.0).astype(np.float32)
-    x, y = cv2.Sobel(smooth, cv2.CV_32F, 1, 0), cv2.Sobel(smooth, cv2.CV_32F, 0, 1)
-    flooded = watershed(np.sqrt((x**2 + y**2).sum(2)), markers=markers, mask=rim) - 1
-    # What no rim reaches (a mask thinner than the band) keeps its label too.
-    return np.where(band & (flooded >= 0), flooded, native)
-
-
-def _without_pinholes(mask: np.ndarray) -> np.ndarray:
-    """A mask with holes of less than 2% of its area filled."""
-    window = _box_of(mask, margin=1)
-    if window is None:
-        return mask
-    inside = mask[window]
-    # A component of the outside that does not reach the frame of the window is a hole.
-    padded = cv2.copyMakeBorder((~inside).astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=1)
-    count, outside, stats, _ = cv2.connectedComponentsWithStats(padded, connectivity=4)
-    small = stats[:, cv2.CC_STAT_AREA] < 0.02 * np.count_nonzero(inside)
-    small[[0, outside[0, 0]]] = False
-    if count < 3 or not small.any():
-        return mask
-    filled = mask.copy()
-    filled[window] |= small[outside[1:-1, 1:-1]]
-    return filled
-
-
-def _main_part(mask: np.ndarray) -> np.ndarray:
-    """A mask without the fragments that are less than a tenth of its largest part."""
-    window = _box_of(mask)
-    if window is None:
-        return mask
-    _, parts, stats, _ = cv2.connectedComponentsWithStats(mask[window].astype(np.uint8), connectivity=4)
-    sizes = stats[:, cv2.CC_STAT_AREA].copy()
-    sizes[0] = 0
-    kept = sizes >= 0.1 * sizes.max()
-    kept[0] = False
-    if kept[1:].all():
-        return mask
-    main = np.zeros_like(mask)
-    main[window] = kept[parts]
-    return main
-
-
-def _box_of(mask: np.ndarray, *, margin: int = 0) -> tuple[slice, slice] | None:
-    """The window of a mask's true pixels, `margin` wider where there is room; None when it is empty."""
-    rows = np.flatnonzero(mask.any(1))
-    if not len(rows):
-        return None
-    columns = np.flatnonzero(mask[rows[0] : rows[-1] + 1].any(0))
-    return tuple(slice(max(0, int(side[0]) - margin), int(side[-1]) + 1 + margin) for side in (rows, columns))

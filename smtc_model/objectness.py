@@ -107,6 +107,11 @@ def measure(regions: Regions, tree: RegionTree, *, min_area: float = 0.0, max_ar
     return Cues(**cues | {"area": area})
 
 
+def measure_members(regions: Regions, tree: RegionTree, members: np.ndarray) -> Cues:
+    """Cues of any sets of regions, members bool (k,n), none of them empty."""
+    return Cues(**_Measurement(regions, tree)(members))
+
+
 class _Measurement:
     """What all candidates of a frame share."""
 

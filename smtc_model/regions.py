@@ -101,7 +101,7 @@ def build_regions(
     sides = (labels[0], labels[-1], labels[:, 0], labels[:, -1])
     border = np.stack([np.bincount(line, minlength=count) for line in sides], 1)
     unit = features / np.maximum(np.linalg.norm(features, axis=2, keepdims=True), 1e-6)
-    mean_features = _standardised(_mean_of_grid(labels, unit, count), area)
+    mean_features = _standardised(mean_of_grid(labels, unit, count), area)
     pairs, length, gradient = _edges(labels, _gradient(lab))
     return Regions(
         image=image,
@@ -112,9 +112,9 @@ def build_regions(
         colour=mean(lab),
         palette=_palette_shares(lab, flat, area),
         features=mean_features,
-        slots=_mean_of_grid(labels, slots, count),
+        slots=mean_of_grid(labels, slots, count),
         motion=mean(np.concatenate(motion, 2)) if len(motion) else None,
-        foreground=None if foreground is None else _mean_of_grid(labels, foreground[..., None], count)[:, 0],
+        foreground=None if foreground is None else mean_of_grid(labels, foreground[..., None], count)[:, 0],
         pairs=pairs,
         length=length,
         gradient=gradient,
@@ -141,7 +141,7 @@ class _Mean:
         return np.stack(sums, 1) / self._area[:, None]
 
 
-def _mean_of_grid(labels: np.ndarray, grid: np.ndarray, count: int) -> np.ndarray:
+def mean_of_grid(labels: np.ndarray, grid: np.ndarray, count: int) -> np.ndarray:
     """Means (n,c) of a coarse grid (h',w',c), interpolated bilinearly at every second pixel."""
     rows, columns = labels.shape
     size = max(1, columns // 2), max(1, rows // 2)

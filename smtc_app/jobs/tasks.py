@@ -175,15 +175,16 @@ def propose_task(
 ) -> tuple[dict[int, list[ProposalMask]], RunSummary]:
     """Propose objects on the given frames, linked over them: the same track is the same object.
 
-    The proposals of each frame are handed over with `ctx.partial` as (frame, proposals) as they come.
+    The proposals of each frame are handed over with `ctx.partial` as (frame, proposals), those of several
+    frames once objects have been followed through all of them.
 
     Args:
         frames: frame indices.
         max_objects: most proposals on a frame.
         granularity: 0 (few, large, sure) to 1 (many, small, doubtful ones too).
         cache: where candidates are kept, and found again when only the settings have changed.
-        first: a frame that somebody looks at: if the cache knows it, its proposals are handed over before
-            all others, not yet linked.
+        first: a frame that somebody looks at: as soon as the cache knows it, its proposals are handed over,
+            before all others, not yet linked.
         first_track: the smallest track number to use.
         labelled: labels of frames that have any; what is labelled already is not proposed again.
 
@@ -217,13 +218,22 @@ def propose_task(
         else:
             slots = SlotCache(loaded, source, config=config, device=chosen, capacity=1)
         found: dict[int, list[ProposalMask]] = {}
-        if first is not None and first in slots and len(order) > 1:
-            ctx.partial((first, converted(first, slots.propose(first, config), linked=False)))
-        ctx.progress(0, len(order), "looking for objects")
-        for index, proposals in slots.propose_linked(order, config):
+        shown = False
+
+        def looked(done: int) -> None:
+            nonlocal shown
+            # Links are known at the end only; who looks at a frame sees what is there before.
+            if not shown and first is not None and first in slots and len(order) > 1:
+                shown = True
+                ctx.partial((first, converted(first, slots.propose(first, config), linked=False)))
+            ctx.progress(
+                done, len(order), f"{done} of {len(order)} frames" if done else "looking for objects"
+            )
+
+        looked(0)
+        for index, proposals in slots.propose_linked(order, config, looked=looked):
             found[index] = converted(index, proposals)
             ctx.partial((index, found[index]))
-            ctx.progress(len(found), len(order), f"frame {index}")
         return found, loaded
 
     ctx.progress(0, len(order), "loading the model")

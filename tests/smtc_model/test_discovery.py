@@ -13,9 +13,10 @@ from davis_root import draw_frame
 from smtc_model import discovery
 from smtc_model.backbone import create_backbone
 from smtc_model.config import ModelConfig
-from smtc_model.discovery import FEW, DiscoveryConfig, SlotCache, propose, split_mask, to_native
+from smtc_model.discovery import FEW, DiscoveryConfig, SlotCache, propose, split_mask
 from smtc_model.linking import TrackLinker
 from smtc_model.metrics import jaccard
+from smtc_model.native_masks import main_part, to_native, without_pinholes
 from smtc_model.object_motion import camera_compensated_flow
 from smtc_model.objectness import background_contrast
 from smtc_model.region_slots import encode, frame_slots, soft_kmeans
@@ -80,10 +81,42 @@ def test_an_object_keeps_its_track(found):
 
 
 def test_the_same_seed_gives_the_same_masks(model, video, found):
-    again = propose(model, video, [0], config=STILL, device="cpu")[0]
-    assert len(again) == len(found[0])
-    for one, other in zip(again, found[0], strict=True):
-        np.testing.assert_array_equal(one.mask, other.mask)
+    again = propose(model, video, range(4), config=STILL, device="cpu")
+    for index, proposals in found.items():
+        assert len(again[index]) == len(proposals) > 0
+        for one, other in zip(again[index], proposals, strict=True):
+            np.testing.assert_array_equal(one.mask, other.mask)
+
+
+def test_frames_of_another_size_start_tracks_of_their_own(model, video):
+    mixed = [*video[:2], *(np.ascontiguousarray(frame[:64]) for frame in video[:2])]
+    found = propose(model, mixed, range(4), config=STILL, device="cpu")
+    tracks = [{p.track for p in found[index]} for index in range(4)]
+    assert tracks[0] & tracks[1]
+    assert tracks[2] & tracks[3]
+    assert not (tracks[0] | tracks[1]) & (tracks[2] | tracks[3])
+
+
+def test_long_runs_are_linked_from_frame_to_frame(model, video, monkeypatch):
+    monkeypatch.setattr(discovery, "MOST_TOGETHER", 3)
+    found = propose(model, video, range(4), config=STILL, device="cpu")
+    alone = SlotCache(model, video, config=STILL, device="cpu").propose(0, STILL)
+    assert [p.area for p in found[0]] == [p.area for p in alone]
+    assert {p.track for p in found[0]} & {p.track for p in found[3]}
+
+
+def test_carrying_can_be_ended(model, video):
+    cache = SlotCache(model, video, config=STILL, device="cpu")
+    calls = []
+
+    def looked(done):
+        calls.append(done)
+        if len(calls) > 6:  # all four frames have been looked at by then
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        list(cache.propose_linked(range(4), STILL, looked=looked))
+    assert calls == [1, 2, 3, 4, 4, 4, 4]
 
 
 def test_max_objects_keeps_the_best(model, video, found):
@@ -163,11 +196,11 @@ def test_small_holes_are_filled_and_fragments_go():
     mask[5:35, 5:35] = True
     mask[10, 10] = False  # a pinhole
     mask[20:30, 20:30] = False  # a real hole
-    filled = discovery._without_pinholes(mask)
+    filled = without_pinholes(mask)
     assert filled[10, 10]
     assert not filled[25, 25]
     mask[0, 39] = True
-    assert np.array_equal(discovery._main_part(mask), mask & (np.arange(40) < 39))
+    assert np.array_equal(main_part(mask), mask & (np.arange(40) < 39))
 
 
 def test_works_with_a_slot_head(video):

@@ -212,7 +212,7 @@ def test_real_discovery_reports_both_protocols(root, model):
     result = evaluate_discovery(model, open_davis(root, sequences=["two"]), config=config, device="cpu")
     values = json.loads(json.dumps(result.to_dict()))
     assert values["global"]["j_mean"] > 0.5
-    assert values["global_per_frame"]["j"] >= values["global"]["j_mean"] - 0.05
+    assert values["global_per_frame"]["j"] > 0.5
     text = format_result(result)
     assert "untrained" in text
     assert "not the official measure" in text
