@@ -28,7 +28,7 @@ from .region_tree import RegionTree
 from .regions import Regions, mean_of_grid
 
 KEYFRAME_STEP = 5
-"""Every so many of the frames start tracks."""
+"""Every so many frames of the video start tracks, and the last one does."""
 MOST_STARTED, MOST_TRACKS = 30, 150
 """Tracks that one frame may start, and all together."""
 SAME = 0.6
@@ -153,14 +153,22 @@ class _Memory:
         return mean_of_grid(frame.regions.labels, grid, len(frame.regions)).T > 0.5
 
 
+def _starting(frames: Sequence[ClipFrame]) -> set[int]:
+    """Positions of the frames that start tracks: all, where they are far apart."""
+    gap = np.median(np.diff([frame.index for frame in frames])) if len(frames) > 1 else 1
+    step = max(1, round(KEYFRAME_STEP / max(1, gap)))
+    return {*range(0, len(frames), step), len(frames) - 1}
+
+
 def _forward(frames: Sequence[ClipFrame], between: Callable[[], None]) -> tuple[list[np.ndarray], np.ndarray]:
     """Members (L,n) on each frame, from where each track was born (L,) on."""
     memory = _Memory()
     members: list[np.ndarray] = []
     born: list[int] = []
+    starting = _starting(frames)
     for t, frame in enumerate(frames):
         on = memory.carried(frame) if born else np.zeros((0, len(frame.regions)), bool)
-        starts = t % KEYFRAME_STEP == 0
+        starts = t in starting
         if starts:
             new = _new_tracks(frame, on)[: MOST_TRACKS - len(born)]
             on = np.concatenate([on, new])

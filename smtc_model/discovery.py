@@ -45,7 +45,7 @@ EXPECTED_BONUS = 12.0
 """How much the value of a node grows that is where a known track should be: so much that a track is left for
 another way to cut the frame only where the tree has nothing like it."""
 MOST_TOGETHER = 100
-"""Frames up to which tracks are carried over all of them (`carried_tracks`), some 5 MB each; in longer runs
+"""Frames up to which tracks are carried over all of them (`carried_tracks`), some 7 MB each; in longer runs
 proposals are linked from frame to frame (`linking`)."""
 FEW = 3
 """So many proposals a frame gets even if none of them is likely."""
@@ -70,7 +70,8 @@ class DiscoveryConfig:
     where there are not even `FEW` better ones. num_slots, iterations: of the slots (a trained head has
     its own number). motion_offsets: other frames whose motion is looked at; () for none.
     head_with_motion: whether a trained slot head is used where there is motion, too, and not only on
-    stills.
+    stills. carry: whether tracks are carried through all frames (`carried_tracks`) or, frame by frame,
+    linked (`linking`).
     """
 
     max_objects: int = 10
@@ -85,6 +86,7 @@ class DiscoveryConfig:
     iterations: int = 5
     motion_offsets: tuple[int, ...] = (2, 4, -2, -4)
     head_with_motion: bool = False
+    carry: bool = True
 
     def __post_init__(self) -> None:
         for name in ("max_objects", "num_slots", "iterations"):
@@ -299,7 +301,7 @@ def _linked(
     looked: Callable[[int], None] | None = None,
 ) -> Iterator[tuple[int, FrameCandidates, list[Proposal]]]:
     looked = looked or (lambda done: None)
-    if not 1 < len(indices) <= MOST_TOGETHER:
+    if not (config.carry and 1 < len(indices) <= MOST_TOGETHER):
         yield from _linked_in_turn(candidates, indices, config, looked)
         return
     groups: list[list[tuple[int, FrameCandidates]]] = []

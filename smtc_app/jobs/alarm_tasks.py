@@ -71,8 +71,15 @@ def find_new_objects_task(
             if proposal.score >= LEAST_SCORE and proposal.area >= LEAST_AREA * height * width:
                 found.setdefault(proposal.track, []).append(proposal)
 
+    # Linked, not carried: a frame shall speak for itself, and the least score was measured so.
     tasks.propose_task(
-        _Listening(ctx, hand_over), source, order, model=model, device=device, max_objects=MOST_PROPOSALS
+        _Listening(ctx, hand_over),
+        source,
+        order,
+        model=model,
+        device=device,
+        max_objects=MOST_PROPOSALS,
+        carry=False,
     )
     new = []
     for track, proposals in found.items():

@@ -172,6 +172,7 @@ def propose_task(
     first: int | None = None,
     first_track: int = 1,
     labelled: Mapping[int, PackedMask] | None = None,
+    carry: bool = True,
 ) -> tuple[dict[int, list[ProposalMask]], RunSummary]:
     """Propose objects on the given frames, linked over them: the same track is the same object.
 
@@ -187,6 +188,7 @@ def propose_task(
             before all others, not yet linked.
         first_track: the smallest track number to use.
         labelled: labels of frames that have any; what is labelled already is not proposed again.
+        carry: follow objects through all frames together; or link each frame with the one before.
 
     Returns the proposals of each frame, best first, and the run's summary.
 
@@ -202,6 +204,7 @@ def propose_task(
         max_objects=max_objects + int(known),
         granularity=granularity,
         likely_score=likely_score(granularity),
+        carry=carry,
     )
     order = sorted({int(frame) for frame in frames})
 
