@@ -47,6 +47,8 @@ another way to cut the frame only where the tree has nothing like it."""
 MOST_TOGETHER = 100
 """Frames up to which tracks are carried over all of them (`carried_tracks`), some 7 MB each; in longer runs
 proposals are linked from frame to frame (`linking`)."""
+MOST_APART = 5
+"""Frames that lie farther apart are linked, too: what moves fast is lost when it is carried so far."""
 FEW = 3
 """So many proposals a frame gets even if none of them is likely."""
 
@@ -70,8 +72,8 @@ class DiscoveryConfig:
     where there are not even `FEW` better ones. num_slots, iterations: of the slots (a trained head has
     its own number). motion_offsets: other frames whose motion is looked at; () for none.
     head_with_motion: whether a trained slot head is used where there is motion, too, and not only on
-    stills. carry: whether tracks are carried through all frames (`carried_tracks`) or, frame by frame,
-    linked (`linking`).
+    stills. carry: whether tracks are carried through all frames (`carried_tracks`), where these are near
+    each other, or, frame by frame, linked (`linking`).
     """
 
     max_objects: int = 10
@@ -301,7 +303,8 @@ def _linked(
     looked: Callable[[int], None] | None = None,
 ) -> Iterator[tuple[int, FrameCandidates, list[Proposal]]]:
     looked = looked or (lambda done: None)
-    if not (config.carry and 1 < len(indices) <= MOST_TOGETHER):
+    near = bool(len(indices) > 1 and np.median(np.diff(indices)) <= MOST_APART)
+    if not (config.carry and near and len(indices) <= MOST_TOGETHER):
         yield from _linked_in_turn(candidates, indices, config, looked)
         return
     groups: list[list[tuple[int, FrameCandidates]]] = []
@@ -336,7 +339,9 @@ def _carried(
         max_border=config.max_border,
         between=between,
     )
-    likely = (tracks.score.mean(0) >= config.likely_score) | (np.arange(len(tracks.rank)) < FEW)
+    there = np.array([on.any(1) for on in tracks.members]).sum(0)
+    likely = tracks.score.sum(0) >= config.likely_score * there
+    likely[:FEW] = True
     likely &= tracks.score.mean(0) >= config.min_score
     for t, (index, without_pixels) in enumerate(kept):
         between()

@@ -97,8 +97,9 @@ def test_frames_of_another_size_start_tracks_of_their_own(model, video):
     assert not (tracks[0] | tracks[1]) & (tracks[2] | tracks[3])
 
 
-def test_long_runs_are_linked_from_frame_to_frame(model, video, monkeypatch):
-    monkeypatch.setattr(discovery, "MOST_TOGETHER", 3)
+@pytest.mark.parametrize(("limit", "value"), [("MOST_TOGETHER", 3), ("MOST_APART", 0)])
+def test_long_or_sparse_runs_are_linked_from_frame_to_frame(model, video, monkeypatch, limit, value):
+    monkeypatch.setattr(discovery, limit, value)
     found = propose(model, video, range(4), config=STILL, device="cpu")
     alone = SlotCache(model, video, config=STILL, device="cpu").propose(0, STILL)
     assert [p.area for p in found[0]] == [p.area for p in alone]
