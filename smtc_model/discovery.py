@@ -233,6 +233,9 @@ class SlotCache:
             self._kept[index] = self._finder(index)
         return self._kept[index]
 
+    def _pixels(self, index: int) -> np.ndarray:
+        return self._kept[index].frame if index in self._kept else self._frames[index]
+
     def __contains__(self, index: int) -> bool:
         """Whether the candidates of a frame are there."""
         return index in self._kept
@@ -250,7 +253,7 @@ class SlotCache:
 
         looked: called with the number of frames looked at so far, again and again; may raise, to end it.
         """
-        for index, _, proposals in _linked(self.candidates, self._frames, indices, config, looked):
+        for index, _, proposals in _linked(self.candidates, self._pixels, indices, config, looked):
             yield index, proposals
 
 
@@ -292,12 +295,12 @@ def propose_each(
     looked: Callable[[int], None] | None = None,
 ) -> Iterator[tuple[int, FrameCandidates, list[Proposal]]]:
     """(index, candidates, proposals) of the frames in the given order, see `SlotCache.propose_linked`."""
-    return _linked(_Finder(model, frames, config, device), frames, indices, config, looked)
+    return _linked(_Finder(model, frames, config, device), frames.__getitem__, indices, config, looked)
 
 
 def _linked(
     candidates: Callable[[int], FrameCandidates],
-    frames: Frames,
+    pixels: Callable[[int], np.ndarray],
     indices: Sequence[int],
     config: DiscoveryConfig,
     looked: Callable[[int], None] | None = None,
@@ -317,12 +320,12 @@ def _linked(
         groups[-1].append((index, replace(found, frame=np.empty((0, 0, 3), np.uint8))))
     first_track = 1
     for kept in groups:
-        first_track = yield from _carried(kept, frames, config, first_track, lambda: looked(len(indices)))
+        first_track = yield from _carried(kept, pixels, config, first_track, lambda: looked(len(indices)))
 
 
 def _carried(
     kept: Sequence[tuple[int, FrameCandidates]],
-    frames: Frames,
+    pixels: Callable[[int], np.ndarray],
     config: DiscoveryConfig,
     first_track: int,
     between: Callable[[], None],
@@ -345,7 +348,7 @@ def _carried(
     likely &= tracks.score.mean(0) >= config.min_score
     for t, (index, without_pixels) in enumerate(kept):
         between()
-        found = replace(without_pixels, frame=frames[index])
+        found = replace(without_pixels, frame=pixels(index))
         here = np.flatnonzero(likely & tracks.members[t].any(1))[: config.max_objects]
         score = tracks.score[t, here]
         yield index, found, _proposals(index, found, tracks.members[t][here], score, first_track + here)

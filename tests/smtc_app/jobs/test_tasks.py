@@ -156,7 +156,7 @@ def test_other_settings_need_no_frame_again_and_the_frame_in_sight_comes_first(v
     settings = {"model": MODEL, "device": "cpu", "cache": cache, "first": 3}
     ctx = RecordingContext()
     coarse, _ = tasks.propose_task(ctx, footage, [0, 3], granularity=0.0, **settings)
-    assert [index for index, _ in ctx.partials] == [0, 3], "nothing is known yet"
+    assert [index for index, _ in ctx.partials] == [3, 0, 3], "as soon as it is known"
     again, ctx = Footage(video), RecordingContext()
     fine, _ = tasks.propose_task(ctx, again, [0, 3], granularity=1.0, **settings)
     assert [index for index, _ in ctx.partials] == [3, 0, 3]
