@@ -332,7 +332,14 @@ def views(window: Window, folder: Path, found: dict, path: str) -> Iterator[Cond
         part = canvas.grab(QRect(corner, canvas.widget_position(width, height).toPoint()))
         return part.toImage().bits().tobytes()
 
-    seen = {"image": picture()}
+    seen = {}
+
+    def settled() -> bool:
+        """Whether the canvas looks as it did a step ago: panels that come and go resize it a moment later."""
+        before, seen["image"] = seen.get("image"), picture()
+        return window.idle() and before == seen["image"]
+
+    yield settled
     found["beats_ms"] = []
     # The first view also imports what it needs, which is another matter than the window living beside it.
     window.key("F4")
@@ -362,7 +369,8 @@ def views(window: Window, folder: Path, found: dict, path: str) -> Iterator[Cond
     found["votes"] = companion.summary.text()
     window.key("F3")
     yield lambda: parts.views.mode.value == "image" and not companion.isVisible()
-    found["image_again"] = picture() == seen["image"]
+    # The panel beside the canvas has gone, the canvas takes its room a moment later.
+    yield lambda: picture() == seen["image"]
     window.key("j")
     yield lambda: companion.caption.text().startswith("Frame 0")
     window.key("o")
