@@ -19,6 +19,7 @@ import numpy as np
 from PIL import Image
 
 from smtc_app.core.errors import UserError
+from smtc_app.core.files import why
 from smtc_app.core.palette import davis_palette
 from smtc_app.io.source import FrameSource
 
@@ -85,7 +86,7 @@ def write_atomically(path: Path, data: bytes, *, durable: bool = True) -> None:
     except OSError as error:
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
-        raise UserError(f"{path} cannot be written: {error.strerror or error}.") from error
+        raise UserError(f"{path} cannot be written: {why(error)}.") from error
 
 
 def _umask() -> int:
@@ -125,14 +126,16 @@ def check_output(out: str | Path, *, overwrite: bool = False, source: FrameSourc
         folder.mkdir(parents=True, exist_ok=True)
         holds = sorted(entry.name for entry in folder.iterdir())
     except OSError as error:
-        raise UserError(f"{folder} cannot be written: {error.strerror or error}.") from error
+        raise UserError(f"{folder} cannot be written: {why(error)}.") from error
     if holds and not overwrite:
         raise UserError(
             f"{folder} already holds {holds[0]}{f' and {len(holds) - 1} more' if len(holds) > 1 else ''}; "
             "choose an empty folder, or allow overwriting (--overwrite)."
         )
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise UserError(f"{folder} cannot be written: permission denied.")
+        raise UserError(
+            f"{folder} cannot be written: permission denied; choose another place or change the permissions."
+        )
     return folder
 
 

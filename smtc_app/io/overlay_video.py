@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from smtc_app.core.errors import UserError
+from smtc_app.core.files import why
 from smtc_app.core.palette import davis_palette
 
 logger = logging.getLogger(__name__)
@@ -64,7 +65,7 @@ class OverlayVideo:
             self._stream = self._add_stream(codec, size, fps)
             self._container.start_encoding()
         except (av.error.FFmpegError, OSError) as error:
-            raise UserError(f"{self.path} cannot be written: {error.strerror or error}.") from error
+            raise UserError(f"{self.path} cannot be written: {why(error)}.") from error
 
     def _add_stream(self, codec: str, size: tuple[int, int], fps: float) -> av.VideoStream:
         stream = self._container.add_stream(codec, rate=Fraction(fps).limit_denominator(1001))
@@ -98,7 +99,7 @@ class OverlayVideo:
             for packet in self._stream.encode(image):
                 self._container.mux(packet)
         except (av.error.FFmpegError, OSError) as error:
-            raise UserError(f"{self.path} cannot be written: {error.strerror or error}.") from error
+            raise UserError(f"{self.path} cannot be written: {why(error)}.") from error
 
     def abort(self) -> None:
         """Drop the video; nothing is left of it."""
@@ -118,6 +119,6 @@ class OverlayVideo:
             if kind is None:
                 os.replace(self._temporary, self.path)
         except OSError as problem:
-            raise UserError(f"{self.path} cannot be written: {problem.strerror or problem}.") from problem
+            raise UserError(f"{self.path} cannot be written: {why(problem)}.") from problem
         finally:
             self._temporary.unlink(missing_ok=True)

@@ -219,6 +219,10 @@ def _detach(changing: set[Path], state: DocumentState) -> None:
                     logger.warning("undo cannot bring back a mask: %s", error)
 
 
+class DamagedMasksError(UserError):
+    """Masks of a project are missing or damaged; everything else of it can be opened with `repair`."""
+
+
 def load_project(
     path: Path, *, store: MaskStore | None = None, repair: bool = False
 ) -> tuple[ProjectInfo, Document]:
@@ -227,8 +231,8 @@ def load_project(
     store   where masks are to be kept, of the project's size; None makes one
     repair  leave out missing or damaged masks, said in `ProjectInfo.notes`, instead of refusing
 
-    Raises UserError for a folder that is no project, a project.json that is damaged or newer than this
-    application, or masks that are missing, cut short or of another size than the video.
+    Raises UserError for a folder that is no project, or a project.json that is damaged or newer than this
+    application, and DamagedMasksError for masks that are missing, cut short or not of the video's size.
     """
     path = Path(os.path.abspath(Path(path).expanduser()))
     if path.name == PROJECT_FILE:
@@ -269,7 +273,9 @@ def _read_json(file: Path) -> Any:
     try:
         return json.loads(file.read_bytes())
     except FileNotFoundError as error:
-        raise UserError(f"{file.parent} is no project: it has no {file.name}.") from error
+        raise UserError(
+            f"{file.parent} is no project: it has no {file.name}; choose another folder, or open the video."
+        ) from error
     except OSError as error:
         raise UserError(f"{file} cannot be read: {why(error)}.") from error
     except (ValueError, RecursionError) as error:
@@ -308,11 +314,22 @@ def _adopt_masks(
             problems.append(f"The mask {file} cannot be read ({error.strerror}).")
     if not problems:
         return masks, ()
-    more = f" {len(problems) - 1} more masks are missing or damaged, too." if len(problems) > 1 else ""
+    others = len(problems) - 1
+    more = (
+        f" {others:,} more {'masks are' if others > 1 else 'mask is'} missing or damaged, too."
+        if others
+        else ""
+    )
+    what = "them" if len(problems) > 1 else "it"
     if not repair:
-        raise UserError(f"{problems[0]}{more} Restore the masks, or open the project without them.")
+        raise DamagedMasksError(
+            f"{problems[0]}{more} Restore {what} from a copy, or open the project without {what}."
+        )
     logger.warning("left out %d masks: %s", len(problems), problems)
-    return masks, (f"{problems[0]}{more} Those frames are empty now.",)
+    empty = "Those frames are" if others else "That frame is"
+    return masks, (
+        f"{problems[0]}{more} {empty} empty now; the project on the disk stays as it is until you save.",
+    )
 
 
 def _relative(source: Path, project: Path) -> str:

@@ -324,7 +324,10 @@ def open_stream(path: Path) -> tuple[av.container.InputContainer, av.VideoStream
     except PermissionError as error:
         raise UserError(f"{path} cannot be read: permission denied.") from error
     except (av.error.FFmpegError, OSError) as error:
-        raise UserError(f"{name} is not a video that can be read ({_reason(error)}).") from error
+        raise UserError(
+            f"{name} is not a video that can be read ({_reason(error)}): "
+            "see whether a player shows it, copy it again, or convert it to MP4."
+        ) from error
     if set(container.format.name.split(",")) & NOT_FOOTAGE:
         container.close()
         raise UserError(f"{name} is not a video; name a video file or a folder of images.")

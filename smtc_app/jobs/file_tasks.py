@@ -16,22 +16,23 @@ from smtc_app.core.replay import runs_from_json
 from smtc_app.io.autosave import Autosave
 from smtc_app.io.dataset import find_dataset, scan_dataset
 from smtc_app.io.dataset_state import DatasetFolder
-from smtc_app.io.project import ProjectInfo, is_project, load_project, save_project
+from smtc_app.io.project import DamagedMasksError, ProjectInfo, is_project, load_project, save_project
 from smtc_app.io.project_lock import ProjectLock
 from smtc_app.io.project_source import find_source, use_source
 from smtc_app.io.recovery import Recovery, find_recovery, list_recoveries
 from smtc_app.io.source import FrameSource, open_source
 from smtc_app.jobs.context import TaskContext
-from smtc_app.jobs.opened import FoundDataset, Opened, SourceMissing
+from smtc_app.jobs.opened import FoundDataset, MasksDamaged, Opened, SourceMissing
 
 
 def open_task(
-    ctx: TaskContext, path: Path, demo: bool = False, footage: Path | None = None
-) -> Opened | SourceMissing | FoundDataset:
+    ctx: TaskContext, path: Path, demo: bool = False, footage: Path | None = None, *, repair: bool = False
+) -> Opened | SourceMissing | MasksDamaged | FoundDataset:
     """Open footage, or a project with its footage and whatever a crash has left unsaved; or find a dataset.
 
     Args:
         footage: where the person says that a project's video is.
+        repair: leave out masks of a project that cannot be read.
 
     Raises:
         UserError: nothing that can be opened, or a project that is open elsewhere.
@@ -46,7 +47,11 @@ def open_task(
         return Opened(source, document, demo=demo, first_mask=first_mask(source))
     lock = ProjectLock(path).acquire()
     try:
-        info, document = load_project(path)
+        try:
+            info, document = load_project(path, repair=repair)
+        except DamagedMasksError as error:
+            lock.release()
+            return MasksDamaged(str(error))
         try:
             found = find_source(info) if footage is None else use_source(info, footage)
         except UserError as error:

@@ -55,6 +55,13 @@ class SourceMissing:
 
 
 @dataclass(frozen=True)
+class MasksDamaged:
+    """A project some of whose masks cannot be read; `sentence` says which, the rest of it can be opened."""
+
+    sentence: str
+
+
+@dataclass(frozen=True)
 class FoundDataset:
     """A path that is a whole dataset: its videos, the folder of its projects, and what is remembered of it.
 

@@ -62,22 +62,24 @@ class ImportController(QObject):
             if document is session.document and session.push(ImportMask(frame, labels, hints=hints, run=run)):
                 count += 1
 
+        def imported() -> str:
+            return f"Imported {count:,} mask{'' if count == 1 else 's'}"
+
         def end(then: Callable[[], None]) -> None:
             if document is session.document:
                 session.undo.close_step()
                 then()
 
         def on_done(notes: Sequence[str]) -> None:
-            masks = "1 mask" if count == 1 else f"{count:,} masks"
-            sentence = " ".join((f"Imported {masks} from {folder}.", *notes))
+            sentence = " ".join((f"{imported()} from {folder}.", *notes))
             end(lambda: self.warned.emit(sentence) if notes else self.told.emit((sentence, "", None)))
 
         def on_error(sentence: str) -> None:
-            kept = f" The {count:,} masks before it were imported." if count else ""
+            kept = f" {imported()} before it." if count else ""
             end(lambda: self.failed.emit(sentence + kept))
 
         def on_cancelled() -> None:
-            end(lambda: self.warned.emit(f"Cancelled; the {count:,} masks read so far were imported."))
+            end(lambda: self.warned.emit(f"Cancelled. {imported()} so far."))
 
         self._runner.submit(
             f"Importing masks from {folder.name}",

@@ -13,7 +13,7 @@ from typing import Any
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QDialog, QFileDialog, QMessageBox, QWidget
 
-from smtc_app.jobs.opened import FoundDataset, Opened, SourceMissing
+from smtc_app.jobs.opened import FoundDataset, MasksDamaged, Opened, SourceMissing
 from smtc_app.jobs.runner import Job, JobRunner
 from smtc_app.ui.autosave_controller import AutosaveController
 from smtc_app.ui.export_controller import ExportController
@@ -153,19 +153,19 @@ class ProjectController(QObject):
     def restore(self, recovery: Any) -> None:
         """Open unsaved work that a crash has left."""
         path = Path(recovery.source.path)
-        self._submit_opening(path, self.services.restore_task, recovery)
+        self._with_saved_work(lambda: self._submit_opening(path, self.services.restore_task, recovery))
 
-    def _open_now(self, path: Path, demo: bool, footage: Path | None = None) -> None:
-        self._submit_opening(path, self.services.open_task, path, demo, footage)
+    def _open_now(self, path: Path, demo: bool, footage: Path | None = None, **options: Any) -> None:
+        self._submit_opening(path, self.services.open_task, path, demo, footage, **options)
 
     def _submit_opening(
-        self, path: Path, task: Callable[..., Any], *arguments: Any, quiet: bool = False
+        self, path: Path, task: Callable[..., Any], *arguments: Any, quiet: bool = False, **options: Any
     ) -> None:
         if self._opening is not None:
             self._opening.cancel()
         left = self._revision()
 
-        def on_done(result: Opened | SourceMissing | FoundDataset) -> None:
+        def on_done(result: Opened | SourceMissing | MasksDamaged | FoundDataset) -> None:
             current = job is self._opening
             if current:
                 self._end_opening()
@@ -174,7 +174,10 @@ class ProjectController(QObject):
                     self.dataset_found.emit(result)
             elif isinstance(result, SourceMissing):
                 if current:
-                    self._tell_source_missing(path, result.sentence)
+                    self._tell_source_missing(path, result.sentence, options)
+            elif isinstance(result, MasksDamaged):
+                if current:
+                    self._tell_masks_damaged(path, result.sentence, *arguments[1:], **options)
             elif not current:
                 # Another path has been asked for in between.
                 result.close()
@@ -194,6 +197,7 @@ class ProjectController(QObject):
             *arguments,
             on_done=on_done,
             on_error=on_error,
+            **options,
         )
         self.opening.emit(str(path))
 
@@ -233,14 +237,21 @@ class ProjectController(QObject):
         if result.notes:
             self.warned.emit(" ".join(result.notes))
 
-    def _tell_source_missing(self, path: Path, sentence: str) -> None:
+    def _tell_source_missing(self, path: Path, sentence: str, options: dict[str, Any]) -> None:
         def choose() -> None:
             title, filters = f"Where is the video of {path.name}?", f"{VIDEO_FILTER};;{IMAGE_FILTER}"
             chosen, _ = QFileDialog.getOpenFileName(self._window, title, str(path.parent), filters)
             if chosen:
-                self._open_now(path, False, Path(chosen))
+                # What is open may have been edited since the project was asked for.
+                self._with_saved_work(lambda: self._open_now(path, False, Path(chosen), **options))
 
         self.failed_with_button.emit((sentence, "Choose…", choose))
+
+    def _tell_masks_damaged(self, path: Path, sentence: str, *arguments: Any, **options: Any) -> None:
+        def go() -> None:
+            self._open_now(path, *arguments, **{**options, "repair": True})
+
+        self.failed_with_button.emit((sentence, "Open the Rest", lambda: self._with_saved_work(go)))
 
     def _end_opening(self) -> None:
         self._opening = None

@@ -36,7 +36,7 @@ from smtc_app.core.errors import UserError
 from smtc_app.core.palette import davis_palette
 from smtc_app.core.undo import UndoStack
 from smtc_app.io import project_commit, project_schema
-from smtc_app.io.project import SourceInfo, is_project, load_project, save_project
+from smtc_app.io.project import DamagedMasksError, SourceInfo, is_project, load_project, save_project
 from smtc_app.io.project_lock import ProjectInUseError, ProjectLock
 
 
@@ -577,7 +577,8 @@ def test_a_bad_mask_is_told_and_can_be_left_out(project, document, damage, sente
     with pytest.raises(UserError, match=sentence) as raised:
         load_project(project)
     assert "00004.png" in str(raised.value)
-    assert "1 more masks" in str(raised.value)
+    assert isinstance(raised.value, DamagedMasksError)
+    assert "1 more mask is" in str(raised.value)
     info, loaded = load_project(project, repair=True)
     assert not loaded.has_labels(4)
     assert np.array_equal(loaded.labels(5), document.labels(5))

@@ -14,7 +14,7 @@ from smtc_app.core.export import ExportRequest
 from smtc_app.core.undo import UndoStack
 from smtc_app.io.project_lock import ProjectLock
 from smtc_app.jobs import export_tasks, file_tasks, window_tasks
-from smtc_app.jobs.opened import SourceMissing
+from smtc_app.jobs.opened import MasksDamaged, SourceMissing
 from smtc_app.jobs.tasks import RunSummary
 
 FRAMES, SIZE = 4, (24, 16)
@@ -116,6 +116,25 @@ def test_a_project_without_its_video_says_so_and_is_not_left_locked(opened, fold
     found = file_tasks.open_task(Context(), info.path, False, tmp_path.parent / f"{tmp_path.name}-moved")
     assert found.document.frame_count == FRAMES
     found.close()
+
+
+def test_a_project_with_a_damaged_mask_says_so_and_opens_without_it(opened, tmp_path):
+    target = tmp_path / "mine.smtc"
+    labelled(opened.document)
+    _, release = file_tasks.save_task(Context(), target, opened.document.snapshot(), opened.source, {}, None)
+    release()
+    damaged = sorted((target / "masks").iterdir())[0]
+    damaged.write_bytes(b"")
+    result = file_tasks.open_task(Context(), target)
+    assert isinstance(result, MasksDamaged)
+    assert str(damaged) in result.sentence
+    assert "open the project without it" in result.sentence
+    assert not ProjectLock.held_here(target)
+    rest = file_tasks.open_task(Context(), target, repair=True)
+    assert list(rest.document.objects) == list(opened.document.objects)
+    assert str(damaged) in rest.notes[0]
+    assert damaged.exists()
+    rest.close()
 
 
 def test_exported_masks_are_renumbered_and_counted(opened, tmp_path):

@@ -16,7 +16,7 @@ from smtc_app.core.commands import SetLabels
 from smtc_app.core.document import FrameStatus
 from smtc_app.core.errors import UserError
 from smtc_app.core.object_commands import AddObject
-from smtc_app.jobs.opened import Opened, SourceMissing
+from smtc_app.jobs.opened import MasksDamaged, Opened, SourceMissing
 from smtc_app.ui.dialogs_category import CategoryDialog
 
 
@@ -429,6 +429,48 @@ def test_a_project_whose_video_is_gone_lets_the_person_choose_it(make_applicatio
     qtbot.mouseClick(parts.window.banner._button, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: parts.session.is_open)
     assert isinstance(parts.session.source, FakeSource)
+
+
+@pytest.fixture
+def with_damaged_masks(make_application, qtbot):
+    """A painted clip, over which a project of damaged masks was asked for."""
+    from window_fakes import open_task
+
+    def damaged(ctx, path, demo=False, footage=None, *, repair=False):
+        if path.suffix == ".smtc" and not repair:
+            return MasksDamaged("The mask 00004.png is missing.")
+        return open_task(ctx, path)
+
+    parts = make_application(open_task=damaged)
+    parts.project.open("clip.mp4")
+    qtbot.waitUntil(lambda: parts.session.pixels is not None)
+    parts.project.open("mine.smtc")
+    qtbot.waitUntil(lambda: parts.window.banner.text == "The mask 00004.png is missing.")
+    assert parts.session.source.path.name == "clip.mp4"
+    return parts
+
+
+def test_a_project_with_damaged_masks_opens_without_them_when_asked(with_damaged_masks, qtbot):
+    parts = with_damaged_masks
+    qtbot.mouseClick(parts.window.banner._button, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: parts.session.source.path.name == "mine.smtc")
+
+
+def test_what_was_done_since_the_offer_is_not_dropped_without_a_question(
+    with_damaged_masks, qtbot, monkeypatch
+):
+    parts, asked = with_damaged_masks, []
+
+    def cancel(box: QMessageBox) -> QMessageBox.StandardButton:
+        asked.append(box.text())
+        return QMessageBox.StandardButton.Cancel
+
+    monkeypatch.setattr(QMessageBox, "exec", cancel)
+    paint_object(qtbot, parts)
+    qtbot.mouseClick(parts.window.banner._button, Qt.MouseButton.LeftButton)
+    assert asked == ["Save the changes to clip.mp4?"]
+    assert not parts.project.is_opening
+    assert parts.session.document.modified
 
 
 def test_notes_of_opening_are_told(make_application, qtbot):
