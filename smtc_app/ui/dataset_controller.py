@@ -62,6 +62,8 @@ class DatasetController(QObject):
         """The video that was asked for last, until it is open or cannot be opened."""
         self._expected = ""
         """What is opened for it."""
+        self._unreadable: set[str] = set()
+        """Videos that could not be opened: going on leads past them, choosing one tries it again."""
         self._waiting = False
         """Whether the target waits for what is being computed for the open video to end."""
         actions = window.actions_table
@@ -83,6 +85,7 @@ class DatasetController(QObject):
         project.dataset_found.connect(self._on_found)
         project.opened.connect(self._on_saved)
         project.opening.connect(self._on_opening)
+        project.not_opened.connect(self._on_not_opened)
         project.failed.connect(self._on_failed)
         project.failed_with_button.connect(self._on_failed)
         project.usual_project = self._usual_project
@@ -139,6 +142,7 @@ class DatasetController(QObject):
         self._end_probe()
         self._found, self._current, self._target, self._waiting = None, None, None, False
         self._names = {}
+        self._unreadable.clear()
         self._panel.set_dataset("", "", ())
         self._show_panel(False)
         self._update_actions()
@@ -150,6 +154,7 @@ class DatasetController(QObject):
     @Slot(object)
     def _on_found(self, found: FoundDataset) -> None:
         self._end_probe()
+        self._unreadable.clear()
         self._found = found
         dataset, state = found.dataset, found.state
         self._names = {os.path.abspath(entry.path): entry.name for entry in dataset.entries}
@@ -182,6 +187,8 @@ class DatasetController(QObject):
     def step(self, direction: int) -> None:
         """Open the next or the previous video of the list as it is shown."""
         name = neighbour(self._panel.names, self._target or self._current, direction)
+        while name in self._unreadable:
+            name = neighbour(self._panel.names, name, direction)
         if name is None:
             end = "last" if direction > 0 else "first"
             self.told.emit(f"This is the {end} video of the list.")
@@ -223,6 +230,11 @@ class DatasetController(QObject):
         # The open video cannot be saved, or the next one not be opened.
         self._stay()
 
+    @Slot(object)
+    def _on_not_opened(self, path: str) -> None:
+        if self._target is not None and path == self._expected:
+            self._unreadable.add(self._target)
+
     def _stay(self) -> None:
         """Forget which video was asked for."""
         self._target, self._waiting = None, False
@@ -231,6 +243,7 @@ class DatasetController(QObject):
     def _on_opened(self, session: Session) -> None:
         self._current = self._name_of(session)
         self._target = None
+        self._unreadable.discard(self._current)
         self._panel.set_current(self._current)
         self._update_actions()
         if self._current is not None:

@@ -235,6 +235,7 @@ class ShortcutsDialog(QDialog):
     @Slot()
     def _on_reset(self) -> None:
         self.actions_table.rebind({spec.id: spec.keys for spec in ACTIONS})
+        self._message.setStyleSheet(f"color: {Theme.current().colours.text_soft}")
         self._message.setText("All keys are as they were delivered.")
         for button in self._buttons.values():
             button.refresh()

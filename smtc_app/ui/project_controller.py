@@ -35,6 +35,7 @@ class ProjectController(QObject):
     failed_with_button: like `told`, about something that went wrong and can be put right.
     mask_read: (labels, name, frame) of a mask to take over.
     opening: the path that is being opened, or None when that has ended.
+    not_opened: the path that could not be opened; `failed` or `failed_with_button` follows and says why.
     opened: the path, for the list of recent ones.
     dataset_found: the `FoundDataset` that a path turned out to be.
     """
@@ -45,6 +46,7 @@ class ProjectController(QObject):
     failed_with_button = Signal(object)
     mask_read = Signal(object)
     opening = Signal(object)
+    not_opened = Signal(object)
     opened = Signal(object)
     dataset_found = Signal(object)
 
@@ -174,9 +176,11 @@ class ProjectController(QObject):
                     self.dataset_found.emit(result)
             elif isinstance(result, SourceMissing):
                 if current:
+                    self.not_opened.emit(str(path))
                     self._tell_source_missing(path, result.sentence, options)
             elif isinstance(result, MasksDamaged):
                 if current:
+                    self.not_opened.emit(str(path))
                     self._tell_masks_damaged(path, result.sentence, *arguments[1:], **options)
             elif not current:
                 # Another path has been asked for in between.
@@ -189,6 +193,7 @@ class ProjectController(QObject):
         def on_error(sentence: str) -> None:
             if job is self._opening:
                 self._end_opening()
+                self.not_opened.emit(str(path))
                 self.failed.emit(sentence)
 
         job = self._opening = self._runner.submit(

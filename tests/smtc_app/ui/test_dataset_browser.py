@@ -94,6 +94,32 @@ def test_a_video_that_cannot_be_saved_stays_open(make_application, qtbot, tmp_pa
     assert parts.dataset._target is None
 
 
+def test_going_on_leads_past_a_video_that_cannot_be_read(make_application, qtbot, tmp_path):
+    damaged = {"second"}
+
+    def open_some(ctx, path, demo=False, footage=None):
+        if path.stem in damaged:
+            raise UserError(f"{path.name} is cut off.")
+        return open_task(ctx, path, demo)
+
+    parts = make_application(open_task=open_some)
+    parts.dataset.open(str(tmp_path / "set"))
+    qtbot.waitUntil(lambda: "second.mp4 is cut off" in parts.window.banner.text)
+    parts.dataset.step(1)
+    opened(qtbot, parts, "first")
+    parts.dataset.step(1)
+    opened(qtbot, parts, "third")
+    parts.dataset.step(-1)
+    opened(qtbot, parts, "first")
+    damaged.clear()
+    parts.dataset.open_video("second")
+    opened(qtbot, parts, "second")
+    parts.dataset.step(-1)
+    opened(qtbot, parts, "first")
+    parts.dataset.step(1)
+    opened(qtbot, parts, "second")
+
+
 def test_edits_made_while_the_next_video_is_read_are_saved_too(make_application, qtbot, tmp_path):
     """The next video appears only after everything that was painted in the last one is on disk."""
     saved = []
