@@ -605,14 +605,14 @@ ACTIONS: tuple[ActionSpec, ...] = (
         "Grow",
         "Grow the selected objects by a pixel on this frame",
         "Objects",
-        ("Ctrl+Shift+=", "Ctrl+Shift++"),
+        ("Alt+Up",),
     ),
     A(
         "shrink",
         "Shrink",
         "Shrink the selected objects by a pixel on this frame",
         "Objects",
-        ("Ctrl+Shift+-",),
+        ("Alt+Down",),
     ),
     *(
         A(f"object_{n}", f"Select Object {n}", f"Select object {n}", "Objects/Select", (str(n),))

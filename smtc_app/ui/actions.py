@@ -14,17 +14,27 @@ from PySide6.QtWidgets import QMenu, QMenuBar, QWidget
 from smtc_app.ui.action_specs import ACTIONS, MENUS, SHARED_KEYS, SPECS
 from smtc_app.ui.theme import Theme
 
+SHIFTED = dict(zip("`1234567890-=[]\\;',./", '~!@#$%^&*()_+{}|:"<>?', strict=True))
+"""What Shift makes of a key on most keyboards: Ctrl+Shift+= is typed with the same fingers as Ctrl++."""
+_TAKES_SHIFT = frozenset(SHIFTED) | frozenset(SHIFTED.values())
+
+
+def typed(sequence: str) -> str:
+    """One name for all keys that are typed alike; two actions on it would both stay dead."""
+    text = QKeySequence(sequence).toString()
+    modifiers, shift, key = text.rpartition("Shift+")
+    return modifiers + SHIFTED.get(key, key) if shift and key in _TAKES_SHIFT else text
+
 
 def conflicts(keys: Mapping[str, tuple[str, ...]]) -> list[tuple[str, str, str]]:
-    """Pairs of actions that hold the same key: (key, first id, second id), shared keys left out."""
+    """Pairs of actions whose keys are typed alike: (key, first id, second id), shared keys left out."""
     owners: dict[str, str] = {}
     found = []
     for action_id, sequences in keys.items():
         for sequence in sequences:
-            text = QKeySequence(sequence).toString()
-            other = owners.setdefault(text, action_id)
+            other = owners.setdefault(typed(sequence), action_id)
             if other != action_id and tuple(sorted((other, action_id))) not in SHARED_KEYS:
-                found.append((text, other, action_id))
+                found.append((QKeySequence(sequence).toString(), other, action_id))
     return found
 
 

@@ -69,6 +69,19 @@ def test_no_key_belongs_to_two_actions():
     assert conflicts({spec.id: spec.keys for spec in ACTIONS}) == []
 
 
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("Ctrl++", "Ctrl+Shift+="), ("Ctrl++", "Ctrl+Shift++"), ("}", "Shift+]"), ("!", "Shift+1")],
+)
+def test_keys_that_are_typed_alike_belong_to_one_action(first, second):
+    assert [pair[1:] for pair in conflicts({"zoom_in": (first,), "grow": (second,)})] == [("zoom_in", "grow")]
+
+
+@pytest.mark.parametrize(("first", "second"), [("Ctrl+=", "Ctrl+-"), ("S", "Shift+S"), ("Up", "Shift+Up")])
+def test_keys_that_are_typed_apart_may_belong_to_two(first, second):
+    assert conflicts({"zoom_in": (first,), "grow": (second,)}) == []
+
+
 @pytest.mark.parametrize("spec", ACTIONS, ids=lambda spec: spec.id)
 def test_every_action_has_a_menu_a_tooltip_an_icon_that_exists_and_valid_keys(spec):
     assert spec.menu.split("/")[0] in MENUS
