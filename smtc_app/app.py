@@ -68,6 +68,8 @@ from smtc_app.ui.window_controller import WindowController
 logger = logging.getLogger(__name__)
 
 PRESET_NAMES = ("default", "fast", "best", "dino", "crw", "crw-stride8")
+RECENT_DELAY_MS = 100
+"""What was opened stands before the list of recent ones and the settings file are brought up to date."""
 PRELOAD_DELAY_MS = 400
 """The window is drawn and answers before torch is imported behind it."""
 
@@ -234,6 +236,10 @@ class Application(QObject):
         self.workers_ended = True
         """Whether `close` could join the workers; a step inside a library cannot be interrupted."""
         self._preload_waits = False
+        self._recent_timer = QTimer(self)
+        self._recent_timer.setSingleShot(True)
+        self._recent_timer.setInterval(RECENT_DELAY_MS)
+        self._recent_timer.timeout.connect(self._on_recent_changed)
         self.project.opening.connect(self._on_opening)
         self._apply_settings()
         for note in notes:
@@ -266,6 +272,7 @@ class Application(QObject):
         if self._closed:
             return
         self._closed = True
+        self._recent_timer.stop()
         self.window.layout_memory.take()
         self.dataset.close()
         self.frames.close()
@@ -398,7 +405,12 @@ class Application(QObject):
         opened = Path(path).resolve()
         self.settings = self.settings.with_recent(opened)
         self.project.last_folder = opened.parent
-        self._change_settings(last_folder=str(opened.parent))
+        self.settings = self.settings.with_(last_folder=str(opened.parent))
+        self._recent_timer.start()
+
+    @Slot()
+    def _on_recent_changed(self) -> None:
+        self._change_settings()
         self._show_recent()
 
     @Slot(object)

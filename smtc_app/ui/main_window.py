@@ -60,15 +60,31 @@ _TEXT_FIELDS = (QLineEdit, QAbstractSpinBox, QComboBox, QPlainTextEdit)
 
 
 class KeyGuard(QObject):
-    """Leaves the keys that are shortcuts elsewhere (letters, arrows, Enter, Esc, Tab) to text fields."""
+    """Leaves the keys that are shortcuts elsewhere (letters, arrows, Enter, Esc, Tab) to text fields.
+
+    It looks at the events of the focused text field only: a filter over the whole application would cost
+    every event of every widget a call.
+    """
+
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(parent)
+        application = QApplication.instance()
+        application.focusChanged.connect(self._on_focus_changed)
+        self._on_focus_changed(None, application.focusWidget())
+
+    @Slot(QWidget, QWidget)
+    def _on_focus_changed(self, old: QWidget | None, new: QWidget | None) -> None:
+        if isinstance(old, _TEXT_FIELDS):
+            old.removeEventFilter(self)
+        if isinstance(new, _TEXT_FIELDS):
+            new.installEventFilter(self)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Claim a key for the focused text field before the shortcuts see it."""
         if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent):
-            focus = QApplication.focusWidget()
             modifiers = event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier
             plain = modifiers in (Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.ShiftModifier)
-            if plain and isinstance(focus, _TEXT_FIELDS):
+            if plain:
                 event.accept()
                 return True
         return super().eventFilter(watched, event)
@@ -117,7 +133,6 @@ class MainWindow(QMainWindow):
         bar.addPermanentWidget(self.device_label)
         bar.setFixedHeight(30)
         self._key_guard = KeyGuard(self)
-        QApplication.instance().installEventFilter(self._key_guard)
         Theme.current().changed.connect(self._on_theme_changed)
         self.set_open(False)
         room = self.screen().availableSize()

@@ -16,8 +16,10 @@ from smtc_app.core.commands import SetLabels
 from smtc_app.core.document import FrameStatus
 from smtc_app.core.errors import UserError
 from smtc_app.core.object_commands import AddObject
+from smtc_app.core.settings import load_settings
 from smtc_app.jobs.opened import MasksDamaged, Opened, SourceMissing
 from smtc_app.ui.dialogs_category import CategoryDialog
+from smtc_app.ui.main_window import KeyGuard
 
 
 def test_an_empty_window_offers_ways_in_and_hides_what_cannot_be_used(make_application):
@@ -65,8 +67,34 @@ def test_opened_paths_become_recent_ones(make_application, qtbot, tmp_path):
     file.touch()
     parts = make_application()
     parts.project.open(str(file))
-    qtbot.waitUntil(lambda: parts.session.is_open)
-    assert [action.text() for action in parts.window.recent_menu.actions()] == [str(file)]
+    qtbot.waitUntil(lambda: [action.text() for action in parts.window.recent_menu.actions()] == [str(file)])
+    assert load_settings()[0].recent == (str(file),)
+
+
+def test_opening_does_not_wait_for_the_settings_file(make_application, qtbot, monkeypatch):
+    saved, saved_before = [], []
+    parts = make_application()
+    monkeypatch.setattr("smtc_app.app.save_settings", saved.append)
+    parts.project.opened.connect(lambda _path: saved_before.append(len(saved)))
+    parts.project.open("clip.mp4")
+    qtbot.waitUntil(lambda: len(saved) == 1)
+    assert saved_before == [0]
+
+
+def test_events_of_widgets_that_take_no_text_are_not_looked_at(make_application, qtbot, monkeypatch):
+    watched = set()
+    look = KeyGuard.eventFilter
+
+    def noted(guard, widget, event):
+        watched.add(type(widget).__name__)
+        return look(guard, widget, event)
+
+    monkeypatch.setattr(KeyGuard, "eventFilter", noted)
+    parts = make_application()
+    parts.project.open("clip.mp4")
+    qtbot.waitUntil(lambda: parts.session.pixels is not None)
+    show_frame(qtbot, parts, 3)
+    assert watched == set()
 
 
 @pytest.mark.parametrize(
