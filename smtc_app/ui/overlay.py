@@ -36,6 +36,9 @@ PROPOSAL_TINT, CHOSEN_TINT = 0.2, 0.45
 SELECTED_EXTRA = 0.15
 """A selected object's fill is this much more opaque."""
 BRIGHTEST_CHANNEL, BRIGHTEST_GREY = 235, 175
+DARKEST_LINE = 96
+"""The least luma of a line: blue and deep red are dark to the eye however strong their one channel is."""
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 @dataclass(frozen=True)
@@ -123,14 +126,17 @@ def proposal_map(proposals: Sequence[Proposal], shape: tuple[int, int]) -> np.nd
 def brightened(rgb: np.ndarray) -> np.ndarray:
     """The same hues, uint8 (n, 3), as bright as a line over footage has to be.
 
-    Greys stay darker, because white means selected; black becomes grey.
+    Hues that are dark at their brightest are paled; greys stay off white, because white means selected; black
+    becomes grey.
     """
     brightest = rgb.max(axis=1, keepdims=True).astype(np.float32)
     grey = brightest - rgb.min(axis=1, keepdims=True) < 40
     target = np.where(grey, BRIGHTEST_GREY, np.maximum(brightest, BRIGHTEST_CHANNEL))
-    lines = np.rint(rgb * (target / np.maximum(brightest, 1))).astype(np.uint8)
+    lines = rgb * (target / np.maximum(brightest, 1))
     lines[brightest[:, 0] == 0] = BRIGHTEST_GREY
-    return lines
+    luma = (lines @ LUMA)[:, None]
+    pale = np.maximum(DARKEST_LINE - luma, 0) / (255 - luma)
+    return np.rint(lines + (255 - lines) * pale).astype(np.uint8)
 
 
 def sample_labels(labels: np.ndarray, view: ViewTransform, region: Region) -> np.ndarray:

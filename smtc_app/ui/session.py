@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from PySide6.QtCore import QObject, Signal
@@ -63,6 +64,8 @@ class Session(QObject):
         self.pixels: np.ndarray | None = None
         """That frame, uint8 (H,W,3)."""
         self._selection: tuple[int, ...] = ()
+        self._selected_before: WeakKeyDictionary[Command, tuple[int, ...]] = WeakKeyDictionary()
+        """What was selected when a step was done, as long as the history keeps it."""
         self.solo = False
         self.settle: Callable[[], None] = lambda: None
         """Does what is asked for but still being worked out; called before history or file matter."""
@@ -128,8 +131,10 @@ class Session(QObject):
         """Do a command; a refusal is told and nothing is changed."""
         if self.undo is None:
             return False
+        selection = self._selection
         try:
-            self.undo.push(command)
+            if self.undo.push(command):
+                self._selected_before.setdefault(command, selection)
         except UserError as error:
             self.failed.emit(str(error))
             return False
@@ -141,6 +146,7 @@ class Session(QObject):
         self.settle()
         if self.undo is None or not (self.undo.can_redo if forward else self.undo.can_undo):
             return
+        step, known = self.undo.state().top, set(self.document.objects)
         try:
             if forward:
                 self.undo.redo()
@@ -148,6 +154,12 @@ class Session(QObject):
                 self.undo.undo()
         except UserError as error:
             self.failed.emit(str(error))
+        added = [i for i in self.document.objects if i not in known]
+        # Painting goes on in the objects that the step is about, not in whichever took their place.
+        if forward and added:
+            self.select(added)
+        elif not forward and known != set(self.document.objects):
+            self.select(self._selected_before.get(step, self._selection))
         self.history_changed.emit(None)
 
     def select(self, ids: Sequence[int]) -> None:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from smtc_app.core.palette import davis_palette
 from smtc_app.ui import overlay
 from smtc_app.ui.frame_sampler import FrameSampler
 from smtc_app.ui.overlay import OverlayStyle, Proposal
@@ -35,7 +36,7 @@ def draw(labels, tables, *, view=None, line_px=1, region=None):
 def test_a_mask_is_filled_outlined_and_has_a_dark_rim_and_the_background_is_clear():
     layer = draw(square(), overlay.label_tables(lut(RED), OverlayStyle(opacity=0.5)))
     assert layer[10, 10] == 0x80640000  # half of (200, 0, 0), premultiplied
-    assert layer[5, 10] == 0xFFEB0000  # a bright line of the same hue
+    assert layer[5, 10] == 0xFFEE2424  # a bright line of the same hue
     assert layer[4, 10] == overlay.HALO
     assert layer[3, 10] == 0
     assert layer[0, 0] == 0
@@ -44,7 +45,7 @@ def test_a_mask_is_filled_outlined_and_has_a_dark_rim_and_the_background_is_clea
 def test_outlines_only_leave_the_inside_clear():
     layer = draw(square(), overlay.label_tables(lut(RED), OverlayStyle(outline=True)), line_px=2)
     assert layer[10, 10] == 0
-    assert layer[5, 10] == layer[6, 10] == 0xFFEB0000
+    assert layer[5, 10] == layer[6, 10] == 0xFFEE2424
     assert layer[7, 10] == 0
 
 
@@ -53,7 +54,7 @@ def test_outlines_are_equally_thick_at_every_zoom():
     for scale in (0.5, 1.0, 4.0):
         layer = draw(square(80, 20, 60), tables, view=ViewTransform(scale), line_px=2)
         row = layer[round(40 * scale)]
-        assert (row == 0xFFEB0000).sum() == 4  # two on each side
+        assert (row == 0xFFEE2424).sum() == 4  # two on each side
 
 
 @pytest.mark.parametrize("style", [OverlayStyle(visible=False), OverlayStyle()])
@@ -147,8 +148,17 @@ def test_a_proposal_of_another_size_is_named():
 
 
 def test_lines_keep_their_hue_and_greys_stay_off_white():
-    lines = overlay.brightened(np.array([(128, 0, 0), (0, 0, 0), (192, 192, 192), (255, 128, 0)], np.uint8))
-    assert lines.tolist() == [[235, 0, 0], [175, 175, 175], [175, 175, 175], [255, 128, 0]]
+    lines = overlay.brightened(np.array([(0, 128, 0), (0, 0, 0), (192, 192, 192), (255, 128, 0)], np.uint8))
+    assert lines.tolist() == [[0, 235, 0], [175, 175, 175], [175, 175, 175], [255, 128, 0]]
+
+
+def test_the_line_of_every_object_stands_out_on_dark_footage_and_none_is_white():
+    rgb = davis_palette()[1:]
+    lines = overlay.brightened(rgb).astype(int)
+    assert (lines @ [0.299, 0.587, 0.114]).min() >= 95
+    coloured = np.ptp(rgb.astype(int), axis=1) >= 40
+    assert np.ptp(lines[coloured], axis=1).min() >= 40
+    assert (lines[3].argmax(), lines[7].argmax()) == (2, 0)
 
 
 def test_heat_grows_with_the_value_and_nan_is_clear():
