@@ -113,6 +113,8 @@ class ExportDialog(QDialog):
         layout.setSpacing(14)
         layout.addLayout(self._form)
         layout.addWidget(self._summary)
+        # Formats that ask for less leave room: below everything, not between the rows.
+        layout.addStretch(1)
         layout.addWidget(buttons)
         self._on_format_changed()
         self._format.currentIndexChanged.connect(self._on_format_changed)

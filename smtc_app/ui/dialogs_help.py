@@ -22,6 +22,7 @@ from smtc_app.ui.actions import ActionTable
 from smtc_app.ui.theme import SPACING_PX, Theme
 
 COLUMNS = 3
+CLICK_A_KEY = "Click a key to change it."
 _MOUSE = (
     ("Zoom at the cursor", "Wheel"),
     ("Pan", "Middle drag, Space + drag"),
@@ -108,13 +109,14 @@ class ShortcutsDialog(QDialog):
         super().__init__(parent)
         self.setWindowTitle("Keys")
         self.actions_table = actions
-        self._rows: list[tuple[str, QLabel, QWidget]] = []
+        self._sections: list[tuple[QLabel, list[tuple[str, QLabel, QWidget]]]] = []
+        """Heading, and its rows: action (none for the mouse), what it does, its keys."""
         self._buttons: dict[str, _KeyButton] = {}
         self._filter = QLineEdit()
         self._filter.setPlaceholderText("Find an action or a key")
         self._filter.setClearButtonEnabled(True)
         self._filter.textChanged.connect(self._on_filter_changed)
-        self._message = QLabel("Click a key to change it.")
+        self._message = QLabel(CLICK_A_KEY)
         self._message.setObjectName("soft")
         body = QWidget()
         columns = QHBoxLayout(body)
@@ -157,19 +159,19 @@ class ShortcutsDialog(QDialog):
 
     def rebind(self, action_id: str, keys: tuple[str, ...]) -> None:
         """Give an action other keys, or say who holds them already."""
-        c = Theme.current().colours
         try:
             self.actions_table.rebind({action_id: keys})
         except ValueError as error:
-            self._message.setStyleSheet(f"color: {c.warning}")
-            self._message.setText(f"{error}. Nothing was changed.")
+            self._say(f"{error}. Nothing was changed.", warning=True)
         else:
-            self._message.setStyleSheet(f"color: {c.text_soft}")
-            self._message.setText(
-                f"{SPECS[action_id].text.rstrip('…')} is on {' '.join(keys) or 'no key'} now."
-            )
+            self._say(f"{SPECS[action_id].text.rstrip('…')} is on {' '.join(keys) or 'no key'} now.")
         for button in self._buttons.values():
             button.refresh()
+
+    def _say(self, sentence: str, *, warning: bool = False) -> None:
+        c = Theme.current().colours
+        self._message.setStyleSheet(f"color: {c.warning if warning else c.text_soft}")
+        self._message.setText(sentence)
 
     def _spread(self) -> list[list[tuple[str, list[str]]]]:
         """The menus dealt to columns of about the same length."""
@@ -190,10 +192,11 @@ class ShortcutsDialog(QDialog):
         self._last = columns[-1]
         return columns
 
-    @staticmethod
-    def _heading(text: str) -> QLabel:
+    def _heading(self, text: str) -> QLabel:
+        """The heading of the rows that are made next."""
         label = QLabel(text)
         label.setObjectName("panelTitle")
+        self._sections.append((label, []))
         return label
 
     def _group(self, ids: list[str]) -> QGridLayout:
@@ -208,35 +211,41 @@ class ShortcutsDialog(QDialog):
             grid.addWidget(label, row, 0)
             grid.addWidget(button, row, 1, Qt.AlignmentFlag.AlignRight)
             self._buttons[action_id] = button
-            self._rows.append((action_id, label, button))
+            self._sections[-1][1].append((action_id, label, button))
         return grid
 
-    @staticmethod
-    def _mouse() -> QGridLayout:
+    def _mouse(self) -> QGridLayout:
         grid = QGridLayout()
         grid.setVerticalSpacing(5)
         grid.setColumnStretch(0, 1)
         for row, (what, how) in enumerate(_MOUSE):
-            label = QLabel(how)
+            title, label = QLabel(what), QLabel(how)
             label.setObjectName("soft")
-            grid.addWidget(QLabel(what), row, 0)
+            grid.addWidget(title, row, 0)
             grid.addWidget(label, row, 1, Qt.AlignmentFlag.AlignRight)
+            self._sections[-1][1].append(("", title, label))
         return grid
 
     @Slot(str)
     def _on_filter_changed(self, text: str) -> None:
         wanted = text.strip().lower()
-        for action_id, label, button in self._rows:
-            keys = " ".join(key_texts(action_id, self.actions_table)).lower()
-            shown = wanted in label.text().lower() or wanted in keys
-            label.setVisible(shown)
-            button.setVisible(shown)
+        found = 0
+        for heading, rows in self._sections:
+            left = 0
+            for action_id, label, keys in rows:
+                how = " ".join(key_texts(action_id, self.actions_table)) if action_id else keys.text()
+                shown = wanted in label.text().lower() or wanted in how.lower()
+                label.setVisible(shown)
+                keys.setVisible(shown)
+                left += shown
+            heading.setVisible(left > 0)
+            found += left
+        self._say(CLICK_A_KEY if found else f"No action and no key is called '{text.strip()}'.")
 
     @Slot()
     def _on_reset(self) -> None:
         self.actions_table.rebind({spec.id: spec.keys for spec in ACTIONS})
-        self._message.setStyleSheet(f"color: {Theme.current().colours.text_soft}")
-        self._message.setText("All keys are as they were delivered.")
+        self._say("All keys are as they were delivered.")
         for button in self._buttons.values():
             button.refresh()
 

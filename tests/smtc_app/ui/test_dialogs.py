@@ -171,6 +171,37 @@ def test_the_sheet_finds_by_name_and_key(sheet):
     assert not sheet._buttons["propose"].isVisible()
 
 
+def headings(sheet):
+    labels = sheet.findChildren(QLabel, "panelTitle")
+    return [label.text() for label in labels if label.isVisible()]
+
+
+def test_the_sheet_hides_what_holds_nothing_and_says_when_nothing_is_found(sheet):
+    everything = headings(sheet)
+    assert "Mouse" in everything
+    sheet._filter.setText("propagate")
+    assert headings(sheet) == ["Annotate"]
+    sheet._filter.setText("middle drag")
+    assert headings(sheet) == ["Mouse"]
+    sheet._filter.setText("zebra")
+    assert headings(sheet) == []
+    assert "'zebra'" in sheet._message.text()
+    sheet._filter.clear()
+    assert headings(sheet) == everything
+
+
+def test_the_rows_of_the_export_stay_together_when_a_format_asks_for_less(make_export):
+    dialog = make_export()
+    plain = dialog._objects.height()
+    dialog.choose_format("overlay")
+    dialog.layout().activate()
+    dialog.resize(dialog.sizeHint())
+    dialog.choose_format("csv")
+    dialog.layout().activate()
+    assert dialog.height() > dialog.sizeHint().height()
+    assert dialog._objects.height() == plain
+
+
 def test_a_key_is_changed_by_pressing_another(sheet, qtbot):
     button = sheet._buttons["propose"]
     qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
