@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from PySide6.QtCore import QEvent, QPoint, Qt, Signal, Slot
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHBoxLayout,
@@ -132,6 +133,8 @@ class ProposalPanel(QWidget):
         for button, action_id in ((self.accept_button, "accept_all"), (self.reject_button, "reject_all")):
             button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
             button.clicked.connect(self._actions[action_id].trigger)
+        self._accept_texts: tuple[str, ...] = ()
+        """What the button may say, the longest first."""
         self._footer = QWidget()
         row = QHBoxLayout(self._footer)
         row.setContentsMargins(MARGIN_PX, SPACING_PX, SPACING_PX + 2, SPACING_PX + 2)
@@ -170,16 +173,30 @@ class ProposalPanel(QWidget):
         self._footer.setVisible(bool(here))
         accept = self._actions.key_text("accept_all").replace("Return", "Enter")
         count = "1 object" if len(here) == 1 else f"all {len(here)}"
-        self.accept_button.setText(f"Accept {count}  ({accept})")
+        self._accept_texts = (f"Accept {count}  ({accept})", f"Accept {count}", "Accept")
         linked = max((row.frames for row in here), default=1)
         only = self._actions.key_text("accept_here").replace("Return", "Enter")
         self.accept_button.setToolTip(
-            f"Make objects of the proposals of this frame, on all frames that propose them\n{only}: on this "
-            "frame only"
+            f"Make objects of the proposals of this frame, on all frames that propose them  ({accept})\n"
+            f"{only}: on this frame only"
             if linked > 1
-            else "Make objects of the proposals of this frame"
+            else f"Make objects of the proposals of this frame  ({accept})"
         )
         self.reject_button.setText(f"Reject  ({self._actions.key_text('reject_all') or 'Esc'})")
+        self._fit_accept_text()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """A narrow panel has no room for the key on the button."""
+        super().resizeEvent(event)
+        self._fit_accept_text()
+
+    def _fit_accept_text(self) -> None:
+        left, _top, right, _bottom = self._footer.layout().getContentsMargins()
+        room = self.width() - left - right - SPACING_PX - self.reject_button.sizeHint().width()
+        for text in self._accept_texts:
+            self.accept_button.setText(text)
+            if self.accept_button.sizeHint().width() <= room:
+                break
 
     def highlight(self, proposal_id: int | None) -> None:
         """Light up the card of a proposal of this frame, as the cursor goes over it on the canvas."""

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PySide6.QtCore import QPoint, QRect, Qt
-from PySide6.QtWidgets import QMainWindow
+from PySide6.QtWidgets import QApplication, QMainWindow
 
 from smtc_app.core.annotation import ProposalMask
 from smtc_app.ui.actions import ActionTable
 from smtc_app.ui.proposal_cards import ProposalRow, tooltip
 from smtc_app.ui.proposal_panel import ProposalPanel
 from smtc_app.ui.proposal_thumbnails import THUMBNAIL_PX, ProposalThumbnails, Request, make_thumbnail
+from smtc_app.ui.style_sheet import style_sheet
+from smtc_app.ui.theme import DARK
 
 LEFT = Qt.MouseButton.LeftButton
 CONTROL, NONE = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.NoModifier
@@ -33,6 +36,26 @@ def panel(qtbot):
     qtbot.waitExposed(window)
     yield widget
     window.close()
+
+
+@pytest.mark.parametrize("count", [1, 3, 12])
+@pytest.mark.parametrize("width_px", [270, 320, 480])
+def test_the_button_says_no_more_than_it_has_room_for(panel, qtbot, count, width_px):
+    sheet = QApplication.instance().styleSheet()
+    QApplication.instance().setStyleSheet(style_sheet(DARK))
+    try:
+        panel.setMinimumWidth(200)  # as the window's side does
+        panel.window().resize(width_px, 500)
+        qtbot.waitUntil(lambda: panel.width() == width_px)
+        panel.set_rows(tuple(replace(ROWS[0], id=i) for i in range(count)))
+        button = panel.accept_button
+        qtbot.waitUntil(lambda: button.isVisible() and button.width() > 0)
+        assert button.text().startswith("Accept")
+        qtbot.waitUntil(lambda: button.width() >= button.sizeHint().width())
+        panel.window().resize(480, 500)
+        qtbot.waitUntil(lambda: "(Enter)" in button.text())
+    finally:
+        QApplication.instance().setStyleSheet(sheet)
 
 
 @pytest.mark.parametrize(
