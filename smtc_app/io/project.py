@@ -24,7 +24,7 @@ from typing import Any
 from uuid import uuid4
 
 from smtc_app import __version__
-from smtc_app.core.annotation import ProposalMask
+from smtc_app.core.annotation import FrameStatus, ProposalMask
 from smtc_app.core.document import Document, DocumentState
 from smtc_app.core.errors import UserError
 from smtc_app.core.files import why
@@ -251,7 +251,8 @@ def load_project(
     masks, notes = _adopt_masks(path / MASKS, project, document.store, repair)
     proposals, lost = _read_proposals(path / PROPOSALS_FILE, project)
     notes = (*notes, *lost)
-    document.restore(replace(project.state, masks=masks, proposals=proposals))
+    state = _without_frames(project.state, set(project.masked_frames) - set(masks))
+    document.restore(replace(state, masks=masks, proposals=proposals))
     info = ProjectInfo(
         path=path,
         source=project.source,
@@ -330,6 +331,17 @@ def _adopt_masks(
     return masks, (
         f"{problems[0]}{more} {empty} empty now; the project on the disk stays as it is until you save.",
     )
+
+
+def _without_frames(state: DocumentState, frames: set[int]) -> DocumentState:
+    """The state with nothing on `frames`: without pixels they must not pass for keyframes of empty masks."""
+    if not frames:
+        return state
+    tracks = {object_id: track.copy() for object_id, track in state.tracks.items()}
+    for track in tracks.values():
+        for frame in frames:
+            track.set_row(frame, (FrameStatus.ABSENT, 0, 0))
+    return replace(state, tracks=tracks, keyframes=tuple(k for k in state.keyframes if k not in frames))
 
 
 def _relative(source: Path, project: Path) -> str:

@@ -581,8 +581,20 @@ def test_a_bad_mask_is_told_and_can_be_left_out(project, document, damage, sente
     assert "1 more mask is" in str(raised.value)
     info, loaded = load_project(project, repair=True)
     assert not loaded.has_labels(4)
+    for object_id in loaded.objects:
+        statuses = loaded.status_array(object_id)
+        assert (statuses[[4, 7]] == FrameStatus.ABSENT).all()
+        kept = np.delete(np.arange(len(statuses)), [4, 7])
+        assert np.array_equal(statuses[kept], document.status_array(object_id)[kept])
     assert np.array_equal(loaded.labels(5), document.labels(5))
     assert "00004.png" in info.notes[0]
+
+
+def test_a_keyframe_without_its_mask_is_none(project, document):
+    assert 20 in document.keyframes
+    (project / "masks" / "00020.png").unlink()
+    _, loaded = load_project(project, repair=True)
+    assert loaded.keyframes == tuple(k for k in document.keyframes if k != 20)
 
 
 def test_a_mask_damaged_inside_is_told_when_looked_at(project):
