@@ -204,12 +204,14 @@ def _opened(file: Path) -> Image.Image:
 def unreadable_image(file: Path, error: Exception) -> UserError:
     """The sentence for an image file that cannot be read."""
     if isinstance(error, FileNotFoundError):
-        return UserError(f"{file} is gone; it was there when the folder was opened.")
+        return UserError(f"{file} is gone; put it back, or open the folder again.")
     if isinstance(error, PermissionError):
-        return UserError(f"{file} cannot be read: permission denied.")
+        return UserError(f"{file} cannot be read: permission denied; change its permissions.")
     if file.stat().st_size == 0:
-        return UserError(f"{file} is empty (0 bytes).")
-    return UserError(f"{file} is not an image that can be read, or it is damaged.")
+        return UserError(f"{file} is empty (0 bytes); copy it again, or take it out of the folder.")
+    return UserError(
+        f"{file} is not an image that can be read, or it is damaged; replace it, or take it away."
+    )
 
 
 def read_image(file: Path) -> np.ndarray:
