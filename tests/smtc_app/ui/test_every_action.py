@@ -246,7 +246,7 @@ def test_nothing_selected_disables_what_works_on_objects(application):
 def test_the_key_sheet_lists_every_action_with_its_keys(application, qtbot):
     sheet = ShortcutsDialog(application.window.actions_table, parent=application.window)
     qtbot.addWidget(sheet)
-    listed = {action_id: button.text() for action_id, _, button in sheet._rows}
+    listed = {action_id: button.text() for action_id, button in sheet._buttons.items()}
     assert set(listed) == {spec.id for spec in ACTIONS}
     table = application.window.actions_table
     assert all(listed[spec.id] == ("  /  ".join(key_texts(spec.id, table)) or "none") for spec in ACTIONS)
