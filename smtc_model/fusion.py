@@ -104,14 +104,17 @@ class FrameFusion:
         assert self._flow is not None
         assert self._current is not None
         config = self._config
+        moved = warp(self._soft[None], self._flow[None])[0]
+        speed = self._speed(moved)
+        match_weight, warp_weight, target_weight = config.weights(speed)
         opinions = [
-            ("match", config.match_weight, self._upsampled(matched)),
-            ("motion", config.warp_weight, warp(self._soft[None], self._flow[None])[0]),
+            ("match", match_weight, self._upsampled(matched)),
+            ("motion", warp_weight, moved),
         ]
         self.between()
         seen = None
         self._unlearnt += 1
-        learning = self._unlearnt >= config.target_every or self._speed(opinions[1][2]) > config.target_speed
+        learning = self._unlearnt >= config.target_every or speed > config.target_speed
         if self._appearance is not None:
             possible, around = _where_to_look([opinion for _, _, opinion in opinions], features.shape[:2])
             if not learning:
@@ -121,7 +124,7 @@ class FrameFusion:
             self.between()
             scores = self._appearance.predict(seen)
             self.between()
-            opinions.append(("appearance", config.target_weight, self._upsampled(scores)))
+            opinions.append(("appearance", target_weight, self._upsampled(scores)))
             self.between()
         self.opinions = {name: opinion for name, _, opinion in opinions}
         floors = {"appearance": config.target_floor}
@@ -130,7 +133,9 @@ class FrameFusion:
             logits += (opinion + floors.get(name, _FLOOR)).log_().mul_(weight)
             self.between()
         if config.distance_weight > 0:
-            remote = [_remoteness(m, 4.0 * self._cells) for m in self.opinions["motion"][1:].cpu().numpy()]
+            # Where flow errs the object is rather where it was.
+            expected = torch.maximum(moved, self._soft)[1:].cpu().numpy()
+            remote = [_remoteness(m, 4.0 * self._cells) for m in expected]
             remote = torch.from_numpy(np.stack(remote)).to(self._device)
             self.between()
             logits[1:] -= (remote * (config.distance_weight / self._cells)).clamp_max_(8.0)

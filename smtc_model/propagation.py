@@ -86,7 +86,7 @@ class Propagator:
         )
         self._ids: list[int] = [0]
         self._size: tuple[int, int] | None = None
-        self._motion: dict[int, Tensor] = {}
+        self._motion: dict[int, Tensor] = {}  # of the keyframes' slots, (2,h,w) in tokens
         self._first: tuple[Tensor, Tensor] | None = None
         self._between: Callable[[], None] = lambda: None
         self._features = FrameFeatures(model, self.config, self.device)
@@ -135,7 +135,7 @@ class Propagator:
         slot = self._memory.add_keyframe(index, features, grid, now=index)
         if new and self._first is not None:
             self._find_earlier(slot, channels=range(len(self._ids) - len(new), len(self._ids)))
-        self._motion[slot] = features.new_zeros((2, *features.shape[:2]))
+        self._motion[slot] = self._still(features)
         if self._first is None:
             self._first = (features, grid)
             if self.config.pad_with_first:
@@ -161,15 +161,14 @@ class Propagator:
             self._fusion.look(frame)
             self._follow_motion(self._fusion.motion((h, w)))
         self.between()
-        soft = self._matched(features).permute(2, 0, 1)  # (L,h,w)
+        soft = self._matched(index, features).permute(2, 0, 1)  # (L,h,w)
         self.between()
         if self._fusion is not None:
             fine = self._fusion.fuse(soft, features)
             self.between()
             soft = self._to_remember(soft, F.interpolate(fine[None], (h, w), mode="area")[0])
-        slot = self._memory.add_recent(index, features, soft.permute(1, 2, 0))
+        self._memory.add_recent(index, features, soft.permute(1, 2, 0))
         if self._fusion is not None:
-            self._motion[slot] = features.new_zeros((2, h, w))
             appearance = self._fusion.opinions.get("appearance")
             return SoftLabels(index, fine, self.ids, object_confidence(fine, self.ids, appearance=appearance))
         return SoftLabels(index, soft, self.ids, object_confidence(soft, self.ids))
@@ -240,18 +239,28 @@ class Propagator:
                 foreground[keyframes] = False
         return foreground
 
+    @staticmethod
+    def _still(features: Tensor) -> Tensor:
+        return features.new_zeros((2, *features.shape[:2]))
+
     def _follow_motion(self, newest: Tensor) -> None:
-        slots = [s for s in self._memory.frames if s in self._motion]
+        slots = list(self._motion)
         moved = compose(torch.stack([self._motion[s] for s in slots]), newest)
         self._motion.update(zip(slots, moved, strict=True))
 
-    def _matched(self, features: Tensor) -> Tensor:
+    def _matched(self, index: int, features: Tensor) -> Tensor:
         """Vote of the memory (h,w,L)."""
         config = self.config
         memory = self._memory.view()
         windows = [config.keyframe_window if key else config.window for key in memory.is_keyframe]
         slots = list(memory.slots)
-        motion = torch.stack([self._motion[s] for s in slots]) if config.follow_motion else None
+        motion = None
+        if config.follow_motion:
+            # Where flow errs it would lead windows off the object, and recent frames are near enough.
+            still = self._still(features)
+            frame_of = self._memory.frames
+            old = {s: m for s, m in self._motion.items() if abs(index - frame_of[s]) > config.recent_frames}
+            motion = torch.stack([old.get(slot, still) for slot in slots])
         foreground = self._worth_asking(memory)
         matches = match(
             features,

@@ -24,12 +24,15 @@ class PropagationConfig:
         label_grid: how keyframe labels reach the token grid: "nearest", "bilinear" or "area".
     Matching
         window: of recent frames. keyframe_window: of keyframes. top_k, temperature: of the vote.
-        follow_motion: windows are centred where optical flow says the position came from.
+        follow_motion: windows of keyframes older than the recent frames are centred where optical flow says
+            that the position came from.
     Fusion and refinement; everything below is only used where `refine` is True
         refine: fuse matches, the labels warped by optical flow and the target model on a grid of half the
             input's resolution, and follow the image's edges. Off: the published output.
         minmax: rescale each channel to 0..1 before the argmax (DINO).
-        match_weight, warp_weight, target_weight: exponents of the three in their product.
+        match_weight, warp_weight, target_weight: exponents of the three in their product, as long as the
+            objects move by less than speeds[0] tokens a frame. From speeds[1] on, where flow mostly errs,
+            they are match_weight, 0 and fast_target_weight, linear between.
         target_floor: smallest probability that the target model may give: it does not know where things are,
             so a sure vote has to outweigh it.
         target_gain: how much steeper than its regression the target model's probabilities are.
@@ -63,6 +66,8 @@ class PropagationConfig:
     match_weight: float = 2.0
     warp_weight: float = 0.25
     target_weight: float = 2.5
+    fast_target_weight: float = 6.0
+    speeds: tuple[float, float] = (1.5, 2.5)
     target_floor: float = 0.02
     target_gain: float = 1.5
     target_scale: int = 2
@@ -90,8 +95,20 @@ class PropagationConfig:
         for name in ("recent_frames", "max_keyframes", "top_k", "target_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)!r}")
+        if not 0 <= self.speeds[0] < self.speeds[1]:
+            raise ValueError(f"speeds must rise from 0 or more, got {self.speeds!r}")
         if self.temperature <= 0:
             raise ValueError(f"temperature must be positive, got {self.temperature!r}")
+
+    def weights(self, speed: float) -> tuple[float, float, float]:
+        """Exponents of the match, of the labels that flow warped and of the target model.
+
+        speed: mean motion of what is labelled, in tokens a frame.
+        """
+        slow, fast = self.speeds
+        haste = min(max((speed - slow) / (fast - slow), 0.0), 1.0)
+        target = (1 - haste) * self.target_weight + haste * self.fast_target_weight
+        return self.match_weight, (1 - haste) * self.warp_weight, target
 
 
 DINO = PropagationConfig(

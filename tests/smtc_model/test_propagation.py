@@ -19,6 +19,7 @@ from smtc_model.fusion import _where_to_look
 from smtc_model.matching import Window
 from smtc_model.memory import LabelMemory
 from smtc_model.metrics import jaccard
+from smtc_model.motion import FlowEstimator
 from smtc_model.propagation import PropagatedFrame, Propagator, blend, propagate
 from smtc_model.propagation_config import CRW, PRESETS, PropagationConfig
 from smtc_model.soft_store import SoftLabels, SoftStore
@@ -318,6 +319,29 @@ def test_one_of_so_many_frames_is_learnt_and_each_when_objects_are_fast(
     found = collect(propagate(model, clip, {0: clip.labels(0)}, config=config, device="cpu"))
     assert learnt == frames
     assert jaccard(clip.labels(6) == 1, found[6].labels == 1) > 0.9
+
+
+def test_flow_has_no_say_where_objects_are_fast():
+    config = PropagationConfig(
+        match_weight=2.0, warp_weight=0.5, target_weight=2.0, fast_target_weight=4.0, speeds=(1.0, 3.0)
+    )
+    assert config.weights(0.0) == config.weights(1.0) == (2.0, 0.5, 2.0)
+    assert config.weights(2.0) == (2.0, 0.25, 3.0)
+    assert config.weights(3.0) == config.weights(50.0) == (2.0, 0.0, 4.0)
+    with pytest.raises(ValueError, match="speeds"):
+        PropagationConfig(speeds=(2.0, 2.0))
+
+
+def test_flow_that_errs_leads_no_label_astray(model, monkeypatch):
+    def wrong(_self, frame, _other):
+        flow = torch.zeros((2, *frame.shape))
+        flow[1] = frame.shape[1] / 2
+        return flow
+
+    monkeypatch.setattr(FlowEstimator, "__call__", wrong)
+    clip = Clip(7, width=400)
+    found = collect(propagate(model, clip, {0: clip.labels(0)}, config=SMALL, device="cpu"))
+    assert jaccard(clip.labels(6) == 1, found[6].labels == 1) > 0.8
 
 
 def test_memory_does_not_grow_with_the_video(model):
