@@ -10,7 +10,6 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,21 +21,7 @@ from smtc_app.assets import assets_folder
 from smtc_app.core.document import Change
 from smtc_app.core.errors import UserError
 from smtc_app.core.settings import CacheChoice, Settings, load_settings, save_settings
-from smtc_app.io.dataset_probe import DatasetProbe
-from smtc_app.io.frame_cache import FrameCache
-from smtc_app.jobs import (
-    adapt_tasks,
-    alarm_tasks,
-    dataset_tasks,
-    export_tasks,
-    file_tasks,
-    split_tasks,
-    tasks,
-    window_tasks,
-)
-from smtc_app.jobs.proposal_cache import ProposalCache
 from smtc_app.jobs.runner import JobRunner
-from smtc_app.jobs.view_tasks import ClipViews
 from smtc_app.ui.adapt_controller import AdaptController
 from smtc_app.ui.alarm_controller import AlarmController
 from smtc_app.ui.annotation_controller import AnnotationController
@@ -51,6 +36,7 @@ from smtc_app.ui.dialogs_settings import SettingsDialog
 from smtc_app.ui.frame_controller import FrameController
 from smtc_app.ui.long_edit import LongEdits
 from smtc_app.ui.main_window import MainWindow
+from smtc_app.ui.mask_offer import MaskOffer
 from smtc_app.ui.object_controller import ObjectController
 from smtc_app.ui.presenter import Presenter
 from smtc_app.ui.preview_controller import PreviewController
@@ -64,6 +50,7 @@ from smtc_app.ui.split_controller import SplitController
 from smtc_app.ui.theme import Theme
 from smtc_app.ui.view_controller import ViewController
 from smtc_app.ui.window_controller import WindowController
+from smtc_app.window_services import make_services
 
 logger = logging.getLogger(__name__)
 
@@ -72,46 +59,6 @@ RECENT_DELAY_MS = 100
 """What was opened stands before the list of recent ones and the settings file are brought up to date."""
 PRELOAD_DELAY_MS = 400
 """The window is drawn and answers before torch is imported behind it."""
-
-
-def demo_clip() -> Path:
-    """The clip that comes with the application."""
-    return assets_folder() / "demo" / "clip.mp4"
-
-
-def make_services(settings: Settings) -> Services:
-    """The real ones."""
-
-    def make_frame_cache(source: Any, **callbacks: Any) -> FrameCache:
-        return FrameCache(source, limit_bytes=settings.frame_cache_bytes, **callbacks)
-
-    cache = ProposalCache()
-    return Services(
-        open_task=file_tasks.open_task,
-        find_dataset_task=file_tasks.find_dataset_task,
-        mark_done_task=file_tasks.mark_done_task,
-        remember_video_task=file_tasks.remember_video_task,
-        make_dataset_probe=DatasetProbe,
-        save_task=file_tasks.save_task,
-        make_journal=file_tasks.make_journal,
-        list_recoveries_task=file_tasks.list_recoveries_task,
-        restore_task=file_tasks.restore_task,
-        export_task=window_tasks.on_own_source(export_tasks.export_task),
-        import_mask_task=window_tasks.import_mask_task,
-        import_masks_task=window_tasks.on_own_source(window_tasks.import_masks_task),
-        propose_task=window_tasks.on_own_source(partial(tasks.propose_task, cache=cache)),
-        propose_videos_task=dataset_tasks.propose_videos_task,
-        find_new_objects_task=window_tasks.on_own_source(alarm_tasks.find_new_objects_task),
-        propagate_task=window_tasks.on_own_source(window_tasks.propagate_groups_task),
-        adapt_task=window_tasks.on_own_source(adapt_tasks.adapt_task),
-        split_task=window_tasks.on_own_source(tasks.split_task),
-        extend_split_task=window_tasks.on_own_source(split_tasks.extend_split_task),
-        preload_task=window_tasks.preload_task,
-        clear_cache_task=tasks.clear_cache_task,
-        make_views=ClipViews,
-        make_frame_cache=make_frame_cache,
-        demo_clip=demo_clip,
-    )
 
 
 class Application(QObject):
@@ -199,6 +146,9 @@ class Application(QObject):
         self.adapting = AdaptController(self.window, self.session, self.models, services, parent=self)
         self.adapting.settings = self._noted_settings
         self.controller.listen_to(self.adapting)
+        self.mask_offer = MaskOffer(self.window, self.project, self.dataset, parent=self)
+        self.mask_offer.declined = settings.masks_declined
+        self.mask_offer.declined_changed.connect(self._on_masks_declined)
         self.alarm = AlarmController(
             self.window, self.session, self.propagation, self.models, services, parent=self
         )
@@ -435,6 +385,10 @@ class Application(QObject):
             # Whoever has proposals or an object is under way, and wants to see all of the picture.
             self.window.hint.hide()
             self._change_settings(hint_shown=True)
+
+    @Slot(object)
+    def _on_masks_declined(self, folders: tuple[str, ...]) -> None:
+        self._change_settings(masks_declined=folders)
 
     @Slot(object)
     def _on_brush_wanted(self, _nothing: object) -> None:

@@ -104,6 +104,7 @@ class Settings:
     cache_folder     where features are kept; None: the user's cache folder
     feature_cache_bytes  of the features on disk at most; 0: none are kept
     recent           last opened videos and projects, newest first
+    masks_declined   folders (a dataset's, or a video's masks) whose masks shall not be offered any more
     last_folder      where the last dialog for a file began
     window_geometry  what `QWidget.saveGeometry` gave, in base64
     panel_sizes      {panel: width or height in px}
@@ -128,6 +129,7 @@ class Settings:
     autosave: bool = _setting(True, _flag)
     hint_shown: bool = _setting(False, _flag)
     recent: tuple[str, ...] = _setting((), _texts)
+    masks_declined: tuple[str, ...] = _setting((), _texts)
     last_folder: str | None = _setting(None, _optional_text)
     window_geometry: str = _setting("", _text)
     panel_sizes: Mapping[str, int] = _setting({}, _lengths)

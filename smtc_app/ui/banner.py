@@ -16,6 +16,7 @@ INFO_SHOWN_MS = 8000
 LEAST_SHOWN_MS = 2500
 OFFSET_PX = 12
 NARROWEST_PX, WIDEST_PX = 320, 820
+CLOSE_TIP = "Close this message"
 _ICONS = {"info": "info", "warning": "warning", "error": "error"}
 
 
@@ -32,6 +33,7 @@ class Banner(QFrame):
         self._top_px = OFFSET_PX
         self._kind = "info"
         self._slot: Callable[[], object] | None = None
+        self._closed_slot: Callable[[], object] | None = None
         self._icon = QLabel()
         self._text = QLabel()
         self._text.setWordWrap(True)
@@ -43,9 +45,8 @@ class Banner(QFrame):
         self._button.clicked.connect(self._on_button_clicked)
         self._close = QToolButton()
         self._close.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self._close.setToolTip("Close this message")
         self._close.setIconSize(QSize(16, 16))
-        self._close.clicked.connect(self.hide)
+        self._close.clicked.connect(self._on_close_clicked)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(MARGIN_PX, 6, SPACING_PX, 6)
         layout.setSpacing(SPACING_PX)
@@ -72,10 +73,21 @@ class Banner(QFrame):
         return self._kind
 
     def show_message(
-        self, text: str, *, kind: str = "info", button: str = "", slot: Callable[[], object] | None = None
+        self,
+        text: str,
+        *,
+        kind: str = "info",
+        button: str = "",
+        slot: Callable[[], object] | None = None,
+        close_tip: str = CLOSE_TIP,
+        closed: Callable[[], object] | None = None,
     ) -> None:
-        """Show `text`; `button` is the caption of a button that calls `slot` and closes the banner."""
-        self._kind, self._slot = kind, slot
+        """Show `text`; `button` is the caption of a button that calls `slot` and closes the banner.
+
+        `closed` is called when the person closes it, which is an answer, too; `close_tip` says what it means.
+        """
+        self._kind, self._slot, self._closed_slot = kind, slot, closed
+        self._close.setToolTip(close_tip)
         self._text.setText(text)
         self._button.setText(button)
         self._button.setVisible(bool(button))
@@ -127,6 +139,12 @@ class Banner(QFrame):
         self.hide()
         if self._slot is not None:
             self._slot()
+
+    @Slot()
+    def _on_close_clicked(self) -> None:
+        self.hide()
+        if self._closed_slot is not None:
+            self._closed_slot()
 
     @Slot(object)
     def _on_theme_changed(self, _colours: object = None) -> None:

@@ -100,6 +100,11 @@ class DatasetController(QObject):
         return self._current
 
     @property
+    def root(self) -> Path | None:
+        """The folder of the open dataset, None without one."""
+        return None if self._found is None else self._found.dataset.root
+
+    @property
     def folder(self) -> Any:
         """The folder of the dataset's projects, None without a dataset."""
         return None if self._found is None else self._found.folder

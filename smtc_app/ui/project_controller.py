@@ -34,6 +34,7 @@ class ProjectController(QObject):
     warned, failed: a sentence.
     failed_with_button: like `told`, about something that went wrong and can be put right.
     mask_read: (labels, name, frame) of a mask to take over.
+    masks_beside: (frame, file) of the first mask beside footage that was opened and has no project.
     opening: the path that is being opened, or None when that has ended.
     not_opened: the path that could not be opened; `failed` or `failed_with_button` follows and says why.
     opened: the path, for the list of recent ones.
@@ -45,6 +46,7 @@ class ProjectController(QObject):
     failed = Signal(object)
     failed_with_button = Signal(object)
     mask_read = Signal(object)
+    masks_beside = Signal(object)
     opening = Signal(object)
     not_opened = Signal(object)
     opened = Signal(object)
@@ -238,7 +240,7 @@ class ProjectController(QObject):
         if not result.demo:
             self.opened.emit(str(result.project or path))
         if result.first_mask is not None:
-            self._offer_mask(*result.first_mask)
+            self.masks_beside.emit(result.first_mask)
         if result.notes:
             self.warned.emit(" ".join(result.notes))
 
@@ -395,19 +397,6 @@ class ProjectController(QObject):
             document.size,
             on_done=on_done,
             on_error=self.failed.emit,
-        )
-
-    def _offer_mask(self, frame: int, path: Path) -> None:
-        def use() -> None:
-            self.import_mask(path, frame)
-
-        self.told.emit(
-            (
-                f"There are masks beside this footage, the first for frame {frame}. "
-                "File > Import Masks of All Frames takes all of them.",
-                "Use the First",
-                use,
-            )
         )
 
     # Closing

@@ -38,8 +38,8 @@ def make_application(qtbot, tmp_path, monkeypatch):
 
     built = []
 
-    def make(**changes):
-        parts = Application(make_services(tmp_path, **changes), Settings(hint_shown=True))
+    def make(settings=None, **changes):
+        parts = Application(make_services(tmp_path, **changes), settings or Settings(hint_shown=True))
         built.append(parts)
         parts.window.resize(1280, 720)
         parts.window.show()
