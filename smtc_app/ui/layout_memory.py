@@ -6,7 +6,7 @@ chosen on a large screen is cut to what a smaller one has room for.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from PySide6.QtCore import QByteArray, Qt
 from PySide6.QtWidgets import QMainWindow, QSplitter, QWidget
@@ -20,10 +20,16 @@ class LayoutMemory:
 
     Args:
         panels: {name: (splitter, panel in it)}; the rest of a splitter goes to its other widgets.
+        others: {name: (size in px as it is, 0 when it is nobody's choice; sets a size of before)}.
     """
 
-    def __init__(self, window: QMainWindow, panels: Mapping[str, tuple[QSplitter, QWidget]]) -> None:
-        self._window, self._panels = window, dict(panels)
+    def __init__(
+        self,
+        window: QMainWindow,
+        panels: Mapping[str, tuple[QSplitter, QWidget]],
+        others: Mapping[str, tuple[Callable[[], int], Callable[[int], None]]],
+    ) -> None:
+        self._window, self._panels, self._others = window, dict(panels), dict(others)
         self._sizes: dict[str, int] = {}
         self._laid_out: set[str] = set()
         self._geometry = ""
@@ -36,7 +42,9 @@ class LayoutMemory:
     @property
     def sizes(self) -> dict[str, int]:
         """Width or height of every panel as it is, or was when it was seen last, in px."""
-        return {**self._sizes, **{name: self._extent(name) for name in self._laid_out if self._extent(name)}}
+        sizes = {name: self._extent(name) for name in self._laid_out}
+        sizes.update({name: size() for name, (size, _set_size) in self._others.items()})
+        return {**self._sizes, **{name: size for name, size in sizes.items() if size}}
 
     def take(self) -> None:
         """Note everything as it is: the window is about to be emptied."""
@@ -46,6 +54,9 @@ class LayoutMemory:
     def restore(self, geometry: str, sizes: Mapping[str, int]) -> None:
         """Put the window back where it was; panels follow when they appear."""
         self._sizes = {name: size for name, size in sizes.items() if name in self._panels}
+        for name, (_size, set_size) in self._others.items():
+            if name in sizes:
+                set_size(sizes[name])
         if geometry:
             self._window.restoreGeometry(QByteArray.fromBase64(geometry.encode()))
 

@@ -39,6 +39,7 @@ from smtc_app.ui.job_bar import JobBar
 from smtc_app.ui.layout_memory import LayoutMemory
 from smtc_app.ui.object_panel import ObjectPanel
 from smtc_app.ui.proposal_panel import ProposalPanel
+from smtc_app.ui.proposal_room import side_splitter
 from smtc_app.ui.status_labels import DeviceLabel, StatusLabels
 from smtc_app.ui.theme import SPACING_PX, Theme
 from smtc_app.ui.timeline import Timeline
@@ -276,13 +277,7 @@ class MainWindow(QMainWindow):
         self.left_splitter.setStretchFactor(0, 1)
         self.left_splitter.setStretchFactor(1, 0)
         self.left_splitter.setSizes([600, TIMELINE_HEIGHT_PX])
-        self._side = QSplitter(Qt.Orientation.Vertical)
-        self._side.addWidget(self.object_panel)
-        self._side.addWidget(self.proposal_panel)
-        self._side.setSizes([310, 310])
-        # A larger window has more room for both: proposals come first, and objects last longer.
-        self._side.setStretchFactor(0, 1)
-        self._side.setStretchFactor(1, 1)
+        self._side, self.proposal_room = side_splitter(self.object_panel, self.proposal_panel)
         self._side.setMinimumWidth(270)
         self.body_splitter = QSplitter(Qt.Orientation.Horizontal)
         self.dataset_panel.hide()
@@ -303,8 +298,8 @@ class MainWindow(QMainWindow):
                 "dataset": (self.body_splitter, self.dataset_panel),
                 "side": (self.body_splitter, self._side),
                 "timeline": (self.left_splitter, self._bottom),
-                "proposals": (self._side, self.proposal_panel),
             },
+            {"proposals": (lambda: self.proposal_room.height_px, self.proposal_room.set_height)},
         )
 
     def createPopupMenu(self) -> QMenu | None:

@@ -53,11 +53,13 @@ class ProposalPanel(QWidget):
         answered: an `Answer`.
         settings_changed: (most objects, granularity 0..1), at every move of the slider.
         hovered: id under the cursor, of a proposal of this frame, or None.
+        filled: None; other rows, or another note, are shown.
     """
 
     answered = Signal(object)
     settings_changed = Signal(object)
     hovered = Signal(object)
+    filled = Signal(object)
 
     def __init__(self, actions: ActionTable, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -157,8 +159,19 @@ class ProposalPanel(QWidget):
         """Move the slider to a granularity in [0,1]."""
         self.granularity.setValue(round(granularity * GRANULARITY_STEPS))
 
-    def set_rows(self, rows: Sequence[ProposalRow], *, busy: bool = False) -> None:
-        """Show these proposals, or say how to get some, or that they are being computed."""
+    @property
+    def is_empty(self) -> bool:
+        """Whether there are no proposals."""
+        return not self._model.rows
+
+    def compact_height(self, width_px: int) -> int:
+        """What the panel needs for its head and its note, without cards."""
+        layout = self.layout()
+        layout.activate()
+        return max(layout.totalHeightForWidth(width_px), layout.totalMinimumSize().height())
+
+    def set_rows(self, rows: Sequence[ProposalRow], *, busy: bool = False, brief: bool = False) -> None:
+        """Show these proposals, or say how to get some (not if `brief`), or that they are being computed."""
         self._model.set_rows(rows)
         here = [row for row in rows if row.frame is None]
         self._count.setText(str(len(rows)) if rows else "")
@@ -168,7 +181,7 @@ class ProposalPanel(QWidget):
             "Nothing becomes an object before you accept it."
         )
         self._note.setText("Looking for objects…" if busy else howto)
-        self._note.setVisible(not rows)
+        self._note.setVisible(not rows and (busy or not brief))
         self.view.setVisible(bool(rows))
         self._footer.setVisible(bool(here))
         accept = self._actions.key_text("accept_all").replace("Return", "Enter")
@@ -184,6 +197,7 @@ class ProposalPanel(QWidget):
         )
         self.reject_button.setText(f"Reject  ({self._actions.key_text('reject_all') or 'Esc'})")
         self._fit_accept_text()
+        self.filled.emit(None)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """A narrow panel has no room for the key on the button."""

@@ -104,7 +104,8 @@ class ProposalPresenter(QObject):
         rows = [
             self._row(found, request, len(frames)) for found, request in zip(objects, requests, strict=True)
         ]
-        panel.set_rows(rows, busy=self._busy)
+        # Whoever has objects knows how to propose some; the room is better used by their list.
+        panel.set_rows(rows, busy=self._busy, brief=bool(document.objects))
         self._thumbnails.want(requests)
 
     def _request(self, found: ProposedObject) -> Request:
@@ -154,6 +155,8 @@ class ProposalPresenter(QObject):
         if change.kind == "proposals":
             if self._session.frame in change.frames:
                 self._show_on_canvas()
+            self._refresh_soon()
+        elif change.kind == "objects":
             self._refresh_soon()
 
     @Slot(object)
