@@ -614,6 +614,22 @@ ACTIONS: tuple[ActionSpec, ...] = (
         "Objects",
         ("Alt+Down",),
     ),
+    A(
+        "find_object",
+        "Find Object…",
+        "Select an object by its number or a part of its name",
+        "Objects/Select",
+        ("/",),
+        "find",
+    ),
+    A("next_object", "Next Object", "Select the next object of the list", "Objects/Select", ("PgDown",)),
+    A(
+        "previous_object",
+        "Previous Object",
+        "Select the previous object of the list",
+        "Objects/Select",
+        ("PgUp",),
+    ),
     *(
         A(f"object_{n}", f"Select Object {n}", f"Select object {n}", "Objects/Select", (str(n),))
         for n in range(1, 10)

@@ -23,7 +23,7 @@ from PySide6.QtWidgets import (
 
 from smtc_app.core.export import FORMATS, MAX_INDEXED_OBJECTS, ExportFormat, ExportRequest
 from smtc_app.ui.export_fields import FormatOptions, FrameRangeField, ObjectChecklist
-from smtc_app.ui.object_panel import ObjectRow
+from smtc_app.ui.object_list import ObjectRow
 from smtc_app.ui.theme import SPACING_PX, Theme
 
 WIDTH_PX = 580

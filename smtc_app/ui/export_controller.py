@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QDialog, QWidget
 from smtc_app.core.export import FORMATS, ExportRequest, ExportResult
 from smtc_app.jobs.runner import JobRunner
 from smtc_app.ui.dialogs_export import ExportDialog
-from smtc_app.ui.object_panel import ObjectRow
+from smtc_app.ui.object_list import ObjectRow
 from smtc_app.ui.services import Services
 from smtc_app.ui.session import Session
 

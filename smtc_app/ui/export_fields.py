@@ -21,7 +21,7 @@ from PySide6.QtWidgets import (
 )
 
 from smtc_app.core.export import OPACITY, ExportFormat
-from smtc_app.ui.object_panel import ObjectRow
+from smtc_app.ui.object_list import ObjectRow
 from smtc_app.ui.theme import SPACING_PX, SPIN_TEXT_MARGINS_PX, Theme
 
 ROW_PX = 26

@@ -1,8 +1,8 @@
 """Offers the masks that lie beside footage, as in a DAVIS root, and remembers the answer.
 
-Closing the offer is a "no" that holds for the whole dataset, or for the video where none is open, and for good.
-An offer that was shown or taken is not made again for that video while the window is open. The masks can be
-imported by the menu all the same.
+Closing the offer is a "no" for good: for the whole dataset, or for the video where none is open. An offer
+that was shown or taken is not made again for that video while the window is open. The masks can be imported
+by the menu all the same.
 """
 
 from __future__ import annotations
@@ -52,14 +52,14 @@ class MaskOffer(QObject):
             return
         self._shown.add(masks)
         root = self._dataset.root if self._dataset.current is not None else None
+        what = "video" if root is None else "dataset"
         key = self._window.actions_table.key_text("import_masks")
         self._window.banner.show_message(
             f"There are masks beside this video, the first for frame {frame}. "
             f"File > Import Masks of All Frames{f' ({key})' if key else ''} takes all of them.",
             button="Use the First",
             slot=partial(self._project.import_mask, file, frame),
-            close_tip="Close, and offer "
-            + ("no masks of this dataset any more" if root is not None else "the masks of this video no more"),
+            close_tip=f"Close, and do not offer the masks of this {what} again",
             closed=partial(self._decline, masks if root is None else root.absolute()),
         )
 

@@ -36,6 +36,8 @@ class ObjectController(QObject):
         self._window, self._session, self._annotation = window, session, annotation
         panel, actions = window.object_panel, window.actions_table
         panel.selection_changed.connect(session.select)
+        panel.selection_extended.connect(self._on_selection_extended)
+        panel.find_ended.connect(self._on_find_ended)
         panel.rename_requested.connect(self._on_rename_requested)
         panel.colour_requested.connect(self._on_colour_requested)
         panel.visible_toggled.connect(self._on_visible_toggled)
@@ -44,6 +46,9 @@ class ObjectController(QObject):
         for action_id, slot in (
             ("select_all", self._select_all),
             ("deselect", partial(session.select, ())),
+            ("find_object", self._find),
+            ("next_object", partial(self._step, 1)),
+            ("previous_object", partial(self._step, -1)),
             ("new_object", self._new_object),
             ("merge", annotation.merge),
             ("delete", annotation.delete),
@@ -66,6 +71,32 @@ class ObjectController(QObject):
     def _select_all(self) -> None:
         if self._session.document is not None:
             self._session.select(list(self._session.document.objects))
+
+    def _find(self) -> None:
+        if self._session.document.objects:
+            self._window.object_panel.find()
+        else:
+            self._annotation.told.emit("There are no objects to find yet.")
+
+    def _step(self, by: int) -> None:
+        """Select the object after or before the active one, around the ends of the list."""
+        ids = list(self._session.document.objects)
+        if not ids:
+            self._annotation.told.emit("There are no objects yet.")
+        elif self._session.active is None:
+            self._session.select(ids[:1] if by > 0 else ids[-1:])
+        else:
+            self._session.select((ids[(ids.index(self._session.active) + by) % len(ids)],))
+
+    @Slot(object)
+    def _on_selection_extended(self, ids: tuple[int, ...]) -> None:
+        # What was found last is what is painted.
+        self._session.select((*ids, *self._session.selection))
+
+    @Slot(object)
+    def _on_find_ended(self, _nothing: object) -> None:
+        self._window.object_panel.select(self._session.selection)
+        self._window.canvas.setFocus()
 
     def _new_object(self) -> None:
         self._annotation.new_object()

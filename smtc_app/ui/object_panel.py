@@ -6,258 +6,32 @@ The panel knows rows, not the document: it is given `ObjectRow`s and says what t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from PySide6.QtCore import (
-    QAbstractItemModel,
-    QAbstractListModel,
-    QEvent,
     QItemSelection,
     QItemSelectionModel,
-    QMimeData,
-    QModelIndex,
     QPoint,
-    QRect,
     QSize,
     Qt,
     Signal,
     Slot,
 )
-from PySide6.QtGui import QColor, QHelpEvent, QPainter, QPen
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHBoxLayout,
     QLabel,
-    QLineEdit,
     QListView,
     QMenu,
-    QStyle,
-    QStyledItemDelegate,
-    QStyleOptionViewItem,
     QToolButton,
-    QToolTip,
     QVBoxLayout,
     QWidget,
 )
 
 from smtc_app.ui.actions import ActionTable
-from smtc_app.ui.theme import MARGIN_PX, ROW_HEIGHT_PX, SPACING_PX, Theme
-
-ROW_ROLE = Qt.ItemDataRole.UserRole
-DRAG_TYPE = "application/x-smtc-objects"
-
-
-@dataclass(frozen=True)
-class ObjectRow:
-    """One object as the list shows it; `colour` is (r, g, b), `area_px` counts the pixels on this frame."""
-
-    id: int
-    name: str
-    category: str = ""
-    colour: tuple[int, int, int] = (128, 128, 128)
-    visible: bool = True
-    locked: bool = False
-    area_px: int = 0
-
-
-def format_area(area_px: int) -> str:
-    """`–` for none, `812 px`, `12.3k px`, `1.2M px`."""
-    if area_px <= 0:
-        return "–"
-    if area_px < 1000:
-        return f"{area_px} px"
-    if area_px < 1_000_000:
-        return f"{area_px / 1000:.1f}k px"
-    return f"{area_px / 1_000_000:.1f}M px"
-
-
-class _Model(QAbstractListModel):
-    def __init__(
-        self,
-        parent: QWidget,
-        rename: Callable[[int, str], None],
-        drop: Callable[[tuple[int, ...], int], None],
-    ) -> None:
-        super().__init__(parent)
-        self.rows: list[ObjectRow] = []
-        self._rename, self._drop = rename, drop
-
-    def rowCount(self, parent: QModelIndex = QModelIndex()) -> int:  # noqa: B008 - Qt's signature
-        return 0 if parent.isValid() else len(self.rows)
-
-    def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> object:
-        row = self.rows[index.row()]
-        if role == ROW_ROLE:
-            return row
-        if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.EditRole):
-            return row.name
-        return None
-
-    def setData(self, index: QModelIndex, value: object, role: int = Qt.ItemDataRole.EditRole) -> bool:
-        name = str(value).strip()
-        row = self.rows[index.row()]
-        if role != Qt.ItemDataRole.EditRole or not name or name == row.name:
-            return False
-        self._rename(row.id, name)
-        return True
-
-    def flags(self, index: QModelIndex) -> Qt.ItemFlag:
-        if not index.isValid():
-            # Rows are dropped between rows, not on them.
-            return Qt.ItemFlag.ItemIsDropEnabled
-        flag = Qt.ItemFlag
-        return flag.ItemIsEnabled | flag.ItemIsSelectable | flag.ItemIsEditable | flag.ItemIsDragEnabled
-
-    def supportedDropActions(self) -> Qt.DropAction:
-        return Qt.DropAction.MoveAction
-
-    def mimeTypes(self) -> list[str]:
-        return [DRAG_TYPE]
-
-    def mimeData(self, indexes: Sequence[QModelIndex]) -> QMimeData:
-        data = QMimeData()
-        ids = [self.rows[position].id for position in sorted(index.row() for index in indexes)]
-        data.setData(DRAG_TYPE, " ".join(map(str, ids)).encode())
-        return data
-
-    def dropMimeData(
-        self, data: QMimeData, action: Qt.DropAction, row: int, column: int, parent: QModelIndex
-    ) -> bool:
-        if action != Qt.DropAction.MoveAction or not data.hasFormat(DRAG_TYPE):
-            return False
-        ids = tuple(int(text) for text in bytes(data.data(DRAG_TYPE)).split())
-        self._drop(ids, row if row >= 0 else len(self.rows))
-        return True
-
-    def set_rows(self, rows: Sequence[ObjectRow]) -> None:
-        if [row.id for row in rows] == [row.id for row in self.rows]:
-            self.rows = list(rows)
-            if self.rows:
-                self.dataChanged.emit(self.index(0), self.index(len(self.rows) - 1))
-            return
-        self.beginResetModel()
-        self.rows = list(rows)
-        self.endResetModel()
-
-
-class _Delegate(QStyledItemDelegate):
-    """Paints a row and finds out what in it was clicked."""
-
-    TIPS = {  # noqa: RUF012 - constant
-        "colour": "Choose a colour  (C)",
-        "visible": "Show or hide  (V)",
-        "locked": "Lock or unlock: a locked object is not painted over  (Shift+L)",
-    }
-
-    def __init__(self, parent: QListView, clicked: Callable[[str, int], None]) -> None:
-        super().__init__(parent)
-        self._clicked = clicked
-
-    @staticmethod
-    def parts(rect: QRect) -> dict[str, QRect]:
-        """The places of a row: colour, id, name, area, locked, visible."""
-        y, height = rect.y(), rect.height()
-        square = 18
-        top = y + (height - square) // 2
-        right = rect.right() - MARGIN_PX + 4
-        places = {"colour": QRect(rect.x() + MARGIN_PX, top, square, square)}
-        places["visible"] = QRect(right - 20, top - 1, 20, 20)
-        places["locked"] = QRect(right - 44, top - 1, 20, 20)
-        places["area"] = QRect(right - 44 - 66, y, 62, height)
-        left = places["colour"].right() + 6
-        places["id"] = QRect(left, y, 24, height)
-        left += 28
-        places["name"] = QRect(left, y, places["area"].left() - left - 4, height)
-        return places
-
-    def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex) -> QSize:
-        return QSize(200, ROW_HEIGHT_PX)
-
-    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex) -> None:
-        row: ObjectRow = index.data(ROW_ROLE)
-        theme = Theme.current()
-        c = theme.colours
-        places = self.parts(option.rect)
-        selected = bool(option.state & QStyle.StateFlag.State_Selected)
-        hovered = bool(option.state & QStyle.StateFlag.State_MouseOver)
-        painter.save()
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        if selected or hovered:
-            painter.fillRect(option.rect, QColor(c.selection if selected else c.hover))
-        colour = QColor(*row.colour)
-        painter.setPen(QPen(QColor(c.border), 1))
-        painter.setBrush(colour)
-        painter.drawRoundedRect(places["colour"].adjusted(1, 1, -1, -1), 4, 4)
-        left = Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft
-        right = Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight
-        painter.setPen(QColor(c.text_soft))
-        painter.drawText(places["id"], right, str(row.id))
-        painter.setPen(QColor(c.text if row.visible else c.text_off))
-        name = option.fontMetrics.elidedText(row.name, Qt.TextElideMode.ElideRight, places["name"].width())
-        painter.drawText(places["name"], left, name)
-        if row.category:
-            used = option.fontMetrics.horizontalAdvance(name) + 8
-            painter.setPen(QColor(c.text_soft))
-            room = places["name"].adjusted(used, 0, 0, 0)
-            if room.width() > 24:
-                elide = Qt.TextElideMode.ElideRight
-                painter.drawText(room, left, option.fontMetrics.elidedText(row.category, elide, room.width()))
-        painter.setPen(QColor(c.text_soft if row.area_px else c.text_off))
-        painter.drawText(places["area"], right, format_area(row.area_px))
-        ratio = painter.device().devicePixelRatioF()
-        for key, on, names in (
-            ("visible", row.visible, ("eye", "eye-off")),
-            ("locked", row.locked, ("lock", "unlock")),
-        ):
-            noteworthy = on if key == "locked" else not on
-            if not (noteworthy or hovered or selected or key == "visible"):
-                continue
-            tint = c.warning if noteworthy else c.text_soft
-            icon = theme.pixmap(names[0] if on else names[1], 16, tint, ratio)
-            painter.drawPixmap(places[key].topLeft() + QPoint(2, 2), icon)
-        painter.restore()
-
-    def editorEvent(
-        self, event: QEvent, model: QAbstractItemModel, option: QStyleOptionViewItem, index: QModelIndex
-    ) -> bool:
-        if event.type() == QEvent.Type.MouseButtonRelease and event.button() == Qt.MouseButton.LeftButton:
-            places = self.parts(option.rect)
-            for key in ("colour", "locked", "visible"):
-                if places[key].adjusted(-3, -6, 3, 6).contains(event.position().toPoint()):
-                    self._clicked(key, index.data(ROW_ROLE).id)
-                    return True
-        return super().editorEvent(event, model, option, index)
-
-    def helpEvent(
-        self, event: QHelpEvent, view: QAbstractItemView, option: QStyleOptionViewItem, index: QModelIndex
-    ) -> bool:
-        row: ObjectRow | None = index.data(ROW_ROLE)
-        if row is not None:
-            for key, tip in self.TIPS.items():
-                if self.parts(option.rect)[key].contains(event.pos()):
-                    QToolTip.showText(event.globalPos(), tip, view)
-                    return True
-            category = f" · {row.category}" if row.category else ""
-            text = f"{row.id} · {row.name}{category} · {row.area_px:,} px on this frame"
-            QToolTip.showText(event.globalPos(), text, view)
-            return True
-        return super().helpEvent(event, view, option, index)
-
-    def createEditor(self, parent: QWidget, option: QStyleOptionViewItem, index: QModelIndex) -> QWidget:
-        editor = QLineEdit(parent)
-        editor.setMaxLength(80)
-        return editor
-
-    def setEditorData(self, editor: QWidget, index: QModelIndex) -> None:
-        editor.setText(index.data(Qt.ItemDataRole.EditRole))
-        editor.selectAll()
-
-    def setModelData(self, editor: QWidget, model: QAbstractItemModel, index: QModelIndex) -> None:
-        model.setData(index, editor.text())
-
-    def updateEditorGeometry(self, editor: QWidget, option: QStyleOptionViewItem, index: QModelIndex) -> None:
-        editor.setGeometry(self.parts(option.rect)["name"].adjusted(-5, 4, 0, -4))
+from smtc_app.ui.object_finder import ObjectFinder, best_matches
+from smtc_app.ui.object_list import ObjectDelegate, ObjectModel, ObjectRow
+from smtc_app.ui.theme import MARGIN_PX, SPACING_PX, Theme
 
 
 class ObjectPanel(QWidget):
@@ -265,17 +39,21 @@ class ObjectPanel(QWidget):
 
     Signals:
         selection_changed: ids (tuple), in the order of the list, the current one first.
+        selection_extended: ids (tuple) to select besides.
         rename_requested: (id, name).
         colour_requested, visible_toggled, lock_toggled: id whose colour, eye or lock was clicked.
         dropped: (ids, row): objects were dragged before the one at `row`, or to the end.
+        find_ended: None; nothing is looked for any more, so that keys are the window's again.
     """
 
     selection_changed = Signal(object)
+    selection_extended = Signal(object)
     rename_requested = Signal(object)
     colour_requested = Signal(object)
     visible_toggled = Signal(object)
     lock_toggled = Signal(object)
     dropped = Signal(object)
+    find_ended = Signal(object)
 
     def __init__(self, actions: ActionTable, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -294,16 +72,25 @@ class ObjectPanel(QWidget):
         header.addSpacing(4)
         header.addWidget(self._count)
         header.addStretch()
-        for action_id in ("new_object", "merge", "split", "delete"):
+        for action_id in ("find_object", "new_object", "merge", "split", "delete"):
             button = QToolButton()
             button.setDefaultAction(actions[action_id])
             button.setIconSize(QSize(18, 18))
             button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
             header.addWidget(button)
+        self.finder = ObjectFinder()
+        self.finder.textChanged.connect(self._on_find_changed)
+        self.finder.stepped.connect(self._on_find_stepped)
+        self.finder.chosen.connect(self._on_find_chosen)
+        self.finder.ended.connect(self._on_find_ended)
+        find_row = QHBoxLayout()
+        find_row.setContentsMargins(MARGIN_PX, 0, SPACING_PX + 2, 0)
+        find_row.addWidget(self.finder)
+        self._all_rows: tuple[ObjectRow, ...] = ()
         self.view = QListView()
-        self._model = _Model(self.view, self._on_renamed, self._on_dropped)
+        self._model = ObjectModel(self.view, self._on_renamed, self._on_dropped)
         self.view.setModel(self._model)
-        self._delegate = _Delegate(self.view, self._on_part_clicked)
+        self._delegate = ObjectDelegate(self.view, self._on_part_clicked)
         self.view.setItemDelegate(self._delegate)
         self.view.setMouseTracking(True)
         self.view.setDragDropMode(QAbstractItemView.DragDropMode.InternalMove)
@@ -326,6 +113,7 @@ class ObjectPanel(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
         layout.addLayout(header)
+        layout.addLayout(find_row)
         layout.addWidget(self._note, 1)
         layout.addWidget(self.view, 1)
         Theme.current().changed.connect(self._on_theme_changed)
@@ -347,17 +135,27 @@ class ObjectPanel(QWidget):
     def set_rows(self, rows: Sequence[ObjectRow]) -> None:
         """Show these objects; the selection stays with the ids that are still there."""
         kept = self.selected
+        self._all_rows = tuple(rows)
         self._filling = True
-        self._model.set_rows(rows)
+        self._model.set_rows(best_matches(rows, self.finder.text()))
         self._filling = False
-        self.select(kept)
+        self._mark(kept)
         self._count.setText(str(len(rows)) if rows else "")
-        self._note.setVisible(not rows)
-        self.view.setVisible(bool(rows))
+        if not rows:
+            self.finder.end()
+        self._note.setVisible(not self._model.rows)
+        self.view.setVisible(bool(self._model.rows))
         self._update_note()
 
     def select(self, ids: Sequence[int]) -> None:
-        """Select these objects, the first of them as the current one; says nothing itself."""
+        """Select these objects, the first of them as the current one; says nothing itself.
+
+        While one of them is looked for, the mark stays on what fits best.
+        """
+        if not self.finder.text():
+            self._mark(ids)
+
+    def _mark(self, ids: Sequence[int]) -> None:
         wanted = [i for i in ids if any(row.id == i for row in self._model.rows)]
         self._filling = True
         model = self.view.selectionModel()
@@ -373,6 +171,11 @@ class ObjectPanel(QWidget):
             self.view.scrollTo(current)
         self._filling = False
 
+    def find(self) -> None:
+        """Let the person type which object to select; without objects there is nothing to find."""
+        if self._all_rows:
+            self.finder.begin()
+
     def edit_name(self, object_id: int) -> None:
         """Open the editor of a name in its row."""
         for position, row in enumerate(self._model.rows):
@@ -385,9 +188,44 @@ class ObjectPanel(QWidget):
         position = [row.id for row in self._model.rows].index(object_id)
         return self._delegate.parts(self.view.visualRect(self._model.index(position)))[part].center()
 
+    @Slot(str)
+    def _on_find_changed(self, text: str) -> None:
+        found = best_matches(self._all_rows, text)
+        self._filling = True
+        self._model.set_rows(found)
+        self._filling = False
+        # Positions between some of the objects say nothing about the order of all.
+        self.view.setDragEnabled(not text)
+        if text and found:
+            self._mark((found[0].id,))
+        self._note.setVisible(not found)
+        self.view.setVisible(bool(found))
+        self._update_note()
+
+    @Slot(object)
+    def _on_find_stepped(self, step: int) -> None:
+        last = len(self._model.rows) - 1
+        if last >= 0:
+            row = min(last, max(0, self.view.currentIndex().row() + step))
+            self._mark((self._model.rows[row].id,))
+
+    @Slot(object)
+    def _on_find_chosen(self, adding: bool) -> None:
+        marked = self.selected[:1]
+        self.finder.end()
+        if marked:
+            (self.selection_extended if adding else self.selection_changed).emit(marked)
+
+    @Slot(object)
+    def _on_find_ended(self, _nothing: object) -> None:
+        self.find_ended.emit(None)
+
     def _update_note(self) -> None:
         propose, new = self._actions.key_text("propose"), self._actions.key_text("new_object")
         c = Theme.current().colours
+        if self._all_rows:
+            self._note.setText("No object has this number or name.")
+            return
         key = f"<span style='color:{c.text}; font-weight:600'>"
         self._note.setText(
             f"<p style='margin:0 0 8px'>No objects yet.</p><table cellspacing='0' style='margin-top:8px'>"
@@ -414,7 +252,9 @@ class ObjectPanel(QWidget):
     @Slot(object, object)
     def _on_selection_changed(self, _selected: object, _deselected: object) -> None:
         if not self._filling:
-            self.selection_changed.emit(self.selected)
+            chosen = self.selected
+            self.finder.end()
+            self.selection_changed.emit(chosen)
 
     @Slot(object)
     def _on_context_menu(self, position: QPoint) -> None:

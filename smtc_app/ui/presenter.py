@@ -17,7 +17,7 @@ from smtc_app.core.palette import lookup_table
 from smtc_app.ui.action_specs import ACTIONS
 from smtc_app.ui.frame_controller import FrameController
 from smtc_app.ui.main_window import MainWindow
-from smtc_app.ui.object_panel import ObjectRow
+from smtc_app.ui.object_list import ObjectRow
 from smtc_app.ui.session import Session
 from smtc_app.ui.thumbnails import ThumbnailLoader
 from smtc_app.ui.timeline_model import LaneModel

@@ -15,7 +15,7 @@ from smtc_app.ui.actions import ActionTable
 from smtc_app.ui.dialogs_export import ExportDialog
 from smtc_app.ui.dialogs_help import AboutDialog, ShortcutsDialog
 from smtc_app.ui.dialogs_settings import SettingsDialog
-from smtc_app.ui.object_panel import ObjectRow
+from smtc_app.ui.object_list import ObjectRow
 
 ROWS = (ObjectRow(2, "dog"), ObjectRow(7, "ball"))
 

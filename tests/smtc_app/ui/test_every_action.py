@@ -95,6 +95,7 @@ class Watch:
             tuple(self._asked),
             sorted(type(w).__name__ for w in QApplication.topLevelWidgets() if w.isVisible()),
             window.object_panel.view.state(),
+            window.object_panel.finder.isVisible(),
             parts.dataset.current,
             parts.dataset._target,
             tuple(row.state for row in window.dataset_panel.model.rows),

@@ -8,7 +8,8 @@ from PySide6.QtWidgets import QMainWindow
 
 from smtc_app.ui.actions import ActionTable
 from smtc_app.ui.dialogs_category import CategoryDialog
-from smtc_app.ui.object_panel import ObjectPanel, ObjectRow, format_area
+from smtc_app.ui.object_list import ObjectRow, format_area
+from smtc_app.ui.object_panel import ObjectPanel
 
 ROWS = (
     ObjectRow(1, "dog", "animal", (128, 0, 0), area_px=900),
