@@ -7,6 +7,7 @@ cursor it does not go: whoever moves its slider, or answers its last card, still
 from __future__ import annotations
 
 from PySide6.QtCore import QEvent, QObject, Qt, Slot
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QSplitter, QWidget
 
 from smtc_app.ui.proposal_panel import ProposalPanel
@@ -43,9 +44,11 @@ class ProposalRoom(QObject):
             self._expand()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """The cursor has left: what was put off may be done."""
+        """The cursor has left: what was put off may be done. Another width: the note needs another height."""
         if event.type() == QEvent.Type.Leave:
             self._follow(left=True)
+        elif event.type() == QEvent.Type.Resize and self._is_compact and _is_wider_or_narrower(event):
+            self._fit()
         return super().eventFilter(watched, event)
 
     @Slot(object)
@@ -79,6 +82,10 @@ class ProposalRoom(QObject):
         total = sum(self._splitter.sizes())
         if total > 0:
             self._splitter.setSizes([total - height_px, height_px])
+
+
+def _is_wider_or_narrower(event: QResizeEvent) -> bool:
+    return event.size().width() != event.oldSize().width()
 
 
 def side_splitter(objects: QWidget, proposals: ProposalPanel) -> tuple[QSplitter, ProposalRoom]:

@@ -35,11 +35,17 @@ def test_thirty_objects_have_nearly_all_of_the_room(application, window, qtbot):
     assert window.proposal_panel.granularity.isVisible()
 
 
-def test_before_the_first_object_it_says_how_to_get_one(window):
+@pytest.mark.parametrize("width_px", [None, 280, 420])
+def test_before_the_first_object_it_says_how_to_get_one(window, qtbot, width_px):
     note = window.proposal_panel._note
     assert note.isVisible()
     assert "proposes objects on this frame" in note.text()
-    assert note.height() >= note.heightForWidth(note.width())
+    if width_px is not None:
+        body = window.body_splitter
+        body.setSizes([0, sum(body.sizes()) - width_px, width_px])
+        qtbot.waitUntil(lambda: window.proposal_panel.width() == width_px)
+    qtbot.waitUntil(lambda: note.height() >= note.heightForWidth(note.width()))
+    assert window.proposal_panel.height() < 170
 
 
 def test_the_panel_comes_with_proposals_and_goes_with_them(application, window, qtbot):
