@@ -43,6 +43,7 @@ from smtc_app.ui.preview_controller import PreviewController
 from smtc_app.ui.project_controller import ProjectController
 from smtc_app.ui.propagation_controller import PropagationController
 from smtc_app.ui.proposal_controller import ProposalController
+from smtc_app.ui.proposal_merge_controller import ProposalMergeController
 from smtc_app.ui.proposal_presenter import ProposalPresenter
 from smtc_app.ui.services import Services
 from smtc_app.ui.session import Session
@@ -87,7 +88,9 @@ class Application(QObject):
         self.proposals = ProposalController(
             self.window, self.session, self.prompts, services, self.edits, parent=self
         )
-        self.proposal_presenter = ProposalPresenter(self.session, self.frames, self.window, self)
+        self.proposal_presenter = ProposalPresenter(
+            self.session, self.frames, self.window, self.proposals.choice, self
+        )
         self.proposals.busy_changed.connect(self.proposal_presenter.set_busy)
         self.propagation = PropagationController(self.session, self.models, services, parent=self)
         self.autosave = AutosaveController(self.session, self.files, services, parent=self)
@@ -159,6 +162,16 @@ class Application(QObject):
         self.correct_next = CorrectNextController(
             self.window, self.session, self.frames, self.propagation, self.view_jobs, parent=self
         )
+        self.merging = ProposalMergeController(
+            self.window,
+            self.session,
+            self.edits,
+            self.proposals.choice,
+            self.proposal_presenter,
+            self.presenter,
+            parent=self,
+        )
+        self.controller.listen_to(self.merging)
         self.controller.listen_to(self.edits)
         self.controller.listen_to(self.correct_next)
         self.controller.listen_to(self.splitting)

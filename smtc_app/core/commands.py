@@ -27,6 +27,7 @@ from smtc_app.core.object_commands import (
 )
 from smtc_app.core.propagation_commands import ApplyPropagation
 from smtc_app.core.proposal_commands import AcceptProposals, RejectProposals
+from smtc_app.core.proposal_merging import MergeProposals
 
 __all__ = [
     "AcceptProposals",
@@ -38,6 +39,7 @@ __all__ = [
     "ExtendSplit",
     "LockFrames",
     "MergeObjects",
+    "MergeProposals",
     "PaintStroke",
     "RecolourObject",
     "RejectProposals",

@@ -11,6 +11,14 @@ from dataclasses import dataclass
 
 from smtc_app.core.annotation import ProposalMask
 
+ObjectKey = tuple[str, int] | tuple[int, int]
+"""("track", number) of linked proposals, (frame, id) of one that is linked with nothing."""
+
+
+def object_key(proposal: ProposalMask) -> ObjectKey:
+    """What tells which object a proposal shows."""
+    return ("track", proposal.track) if proposal.track is not None else (proposal.frame, proposal.id)
+
 
 @dataclass(frozen=True)
 class ProposedObject:
@@ -28,6 +36,11 @@ class ProposedObject:
     @property
     def track(self) -> int | None:
         return self.shown.track
+
+    @property
+    def key(self) -> ObjectKey:
+        """What it is called by."""
+        return object_key(self.shown)
 
     @property
     def frames(self) -> tuple[int, ...]:
@@ -53,11 +66,10 @@ def proposed_objects(
     proposals: Mapping[int, Sequence[ProposalMask]], frame: int
 ) -> tuple[ProposedObject, ...]:
     """The objects that {frame: proposals} show: those on `frame` first, in its order; then by score."""
-    tracks: dict[object, list[ProposalMask]] = {}
+    tracks: dict[ObjectKey, list[ProposalMask]] = {}
     for index in sorted(proposals):
         for proposal in proposals[index]:
-            key = ("track", proposal.track) if proposal.track is not None else (index, proposal.id)
-            tracks.setdefault(key, []).append(proposal)
+            tracks.setdefault(object_key(proposal), []).append(proposal)
     found = []
     for members in tracks.values():
         here = [member for member in members if member.frame == frame]

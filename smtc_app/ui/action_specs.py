@@ -325,7 +325,7 @@ ACTIONS: tuple[ActionSpec, ...] = (
     A(
         "tool_pick",
         "Pick",
-        "Pick: click an object to select it, a proposal to accept or reject it",
+        "Pick: click an object to select it, a proposal to accept it; Shift+click takes several",
         "Tools",
         ("I",),
         "pick",
@@ -416,9 +416,39 @@ ACTIONS: tuple[ActionSpec, ...] = (
         "propose",
     ),
     A(
+        "next_proposal",
+        "Next Proposal",
+        "Light up the next proposal of this frame",
+        "Annotate",
+        (".",),
+        separator=True,
+    ),
+    A(
+        "previous_proposal",
+        "Previous Proposal",
+        "Light up the previous proposal of this frame",
+        "Annotate",
+        (",",),
+    ),
+    A(
+        "choose_proposal",
+        "Choose Proposal",
+        "Choose the proposal that is lit up, to merge or answer it with others (Shift+click does the same)",
+        "Annotate",
+        ("Z",),
+    ),
+    A(
+        "merge_proposals",
+        "Merge Proposals",
+        "Make one proposal of those that are chosen, on all frames that propose them",
+        "Annotate",
+        ("M",),
+        "merge",
+    ),
+    A(
         "accept_all",
         "Accept Proposals",
-        "Make objects of the proposals of this frame, on all frames that propose them",
+        "Make objects of the proposals of this frame, or of the chosen ones, on all frames that propose them",
         "Annotate",
         ("Return", "Enter"),
         "accept",
@@ -426,14 +456,14 @@ ACTIONS: tuple[ActionSpec, ...] = (
     A(
         "accept_here",
         "Accept Only on This Frame",
-        "Make objects of the proposals of this frame, and leave them open on other frames",
+        "Make objects of the proposals of this frame, or of the chosen ones, and leave other frames open",
         "Annotate",
         ("Shift+Return", "Shift+Enter"),
     ),
     A(
         "reject_all",
         "Reject Proposals",
-        "Drop the proposals of this frame, on all frames that propose them",
+        "Drop the proposals of this frame, on all frames that propose them; with some chosen: choose none",
         "Annotate",
         ("Esc",),
         "reject",
@@ -640,5 +670,6 @@ ACTIONS: tuple[ActionSpec, ...] = (
 )
 SPECS: Mapping[str, ActionSpec] = {spec.id: spec for spec in ACTIONS}
 
-SHARED_KEYS = frozenset({("cancel", "reject_all")})
-"""Pairs that share a key on purpose: Esc ends the running job first, and rejects proposals otherwise."""
+SHARED_KEYS = frozenset({("cancel", "reject_all"), ("merge", "merge_proposals")})
+"""Pairs that share a key on purpose: Esc ends the running job first, and rejects proposals otherwise; M
+merges proposals where some are chosen, and objects otherwise."""

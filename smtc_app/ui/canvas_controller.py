@@ -104,8 +104,12 @@ class CanvasController(QObject):
             return
         shift = bool(modifiers & Qt.KeyboardModifier.ShiftModifier)
         control = bool(modifiers & Qt.KeyboardModifier.ControlModifier)
-        proposal = None if shift else self._proposal_presenter.proposal_at(x, y)
-        if proposal is None:
+        proposal = self._proposal_presenter.proposal_at(x, y)
+        if shift and self._session.document.labels(self._session.frame)[y, x]:
+            proposal = None  # several objects are selected in the same way
+        if proposal is not None and shift:
+            self._proposals.choice.toggle(proposal)
+        elif proposal is None:
             self._annotation.pick(x, y, extend=shift or control)
         elif modifiers & Qt.KeyboardModifier.AltModifier:
             self._proposals.reject(proposal, linked=not control)

@@ -28,6 +28,7 @@ _MOUSE = (
     ("Pan", "Middle drag, Space + drag"),
     ("Accept / reject a proposal", "Click / Alt+click"),
     ("… on this frame only", "Ctrl+click / Ctrl+Alt+click"),
+    ("Choose proposals, to merge them", "Shift+click"),
     ("Select one / several objects", "Click / Shift+click"),
 )
 

@@ -76,7 +76,7 @@ class Proposal:
     id: int
     mask: np.ndarray
     colour: tuple[int, int, int]
-    accepted: bool = False
+    solid: bool = False
     box: Box | None = None
 
 
@@ -97,12 +97,12 @@ def label_tables(lut: np.ndarray, style: OverlayStyle, selected: Collection[int]
 
 
 def proposal_tables(proposals: Sequence[Proposal], chosen: Collection[int] = ()) -> Tables:
-    """Tables for a `proposal_map`: light tints and dashed lines; accepted ones have full lines."""
+    """Tables for a `proposal_map`: light tints and dashed lines, full ones where `solid`."""
     rgb = np.array([(0, 0, 0), *(proposal.colour for proposal in proposals)], np.uint8)
     tint = [CHOSEN_TINT if proposal.id in chosen else PROPOSAL_TINT for proposal in proposals]
     shown = np.ones(len(rgb), bool)
     shown[0] = False
-    solid = np.array([False, *(proposal.accepted for proposal in proposals)])
+    solid = np.array([False, *(proposal.solid for proposal in proposals)])
     numbers = tuple(number for number, proposal in enumerate(proposals, 1) if proposal.id in chosen)
     line = _packed(brightened(rgb), shown.astype(np.float32))
     return Tables(shown, _packed(rgb, np.array([0, *tint], np.float32)), line, solid, numbers)

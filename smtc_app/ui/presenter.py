@@ -7,7 +7,7 @@ up to date at most every `REFRESH_MS`.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from PySide6.QtCore import QObject, QTimer, Slot
@@ -44,11 +44,13 @@ ALWAYS_ENABLED = frozenset(
 )
 ENABLED_ELSEWHERE = frozenset(
     {"undo", "redo", "close_dataset", "dataset_panel", "next_video", "previous_video", "video_done"}
-    | {"onion_more", "onion_less", "propose_all"}
+    | {"onion_more", "onion_less", "propose_all", "merge_proposals"}
 )
 """Actions that depend on more than whether a video is open."""
 NO_PROPOSALS = "This frame has no proposals."
-NEED_PROPOSALS = frozenset({"accept_all", "accept_here", "reject_all"})
+NEED_PROPOSALS = frozenset(
+    {"accept_all", "accept_here", "reject_all", "choose_proposal", "next_proposal", "previous_proposal"}
+)
 NEED_SELECTED: dict[str, int] = {
     "merge": 2,
     **{f"propagate_selected_{way}": 1 for way in ("forward", "backward", "both")},
@@ -92,6 +94,8 @@ class Presenter(QObject):
         self._timer.setInterval(REFRESH_MS)
         self._timer.timeout.connect(self._refresh)
         self.busy = False
+        self.has_choice: Callable[[], bool] = lambda: False
+        """Whether some proposals are chosen, on whichever frame."""
         self._thumbnails: ThumbnailLoader | None = None
         self._lanes: set[int] = set()
         """Objects whose lanes are out of date."""
@@ -279,7 +283,8 @@ class Presenter(QObject):
             elif not is_open:
                 actions.enable(spec.id, False, "Open a video first.")
             elif spec.id in NEED_PROPOSALS:
-                actions.enable(spec.id, pending, NO_PROPOSALS)
+                clears = spec.id == "reject_all" and self.has_choice()
+                actions.enable(spec.id, pending or clears, NO_PROPOSALS)
             elif len(session.selection) < NEED_SELECTED.get(spec.id, 0):
                 least = "an object" if NEED_SELECTED[spec.id] == 1 else "two objects"
                 actions.enable(spec.id, False, f"Select {least} first.")
@@ -297,7 +302,8 @@ class Presenter(QObject):
         document = self._session.document
         pending = document is not None and bool(document.proposals(self._session.frame))
         for action_id in sorted(NEED_PROPOSALS):
-            self._window.actions_table.enable(action_id, pending, NO_PROPOSALS)
+            clears = action_id == "reject_all" and self.has_choice()
+            self._window.actions_table.enable(action_id, pending or clears, NO_PROPOSALS)
 
     def next_worst(self, frame: int) -> tuple[int, int, float] | None:
         """(frame, object, confidence) of the least sure propagated label, or of the next one after `frame`.

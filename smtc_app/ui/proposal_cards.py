@@ -35,6 +35,7 @@ from smtc_app.ui.theme import MARGIN_PX, SPACING_PX, Theme
 ROW_ROLE = Qt.ItemDataRole.UserRole
 CARD_HEIGHT_PX = 66
 ELSEWHERE_OPACITY = 0.62
+CHOSEN_MARK_PX = 3
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class ProposalRow:
     frame      where it is proposed, when not on the frame that is looked at
     frames     on how many frames, of `of` frames that were searched
     stability  how little its size changes from frame to frame, 0..1; None on a single frame
+    chosen     to be merged or answered with others
     """
 
     id: int
@@ -58,6 +60,7 @@ class ProposalRow:
     frames: int = 1
     of: int = 1
     stability: float | None = None
+    chosen: bool = False
 
     @property
     def detail(self) -> str:
@@ -98,7 +101,7 @@ class ProposalModel(QAbstractListModel):
 
 
 class ProposalDelegate(QStyledItemDelegate):
-    """Draws cards. `clicked(part, row, modifiers)` with part "accept", "reject" or "visit"."""
+    """Draws cards. `clicked(part, row, modifiers)` with part "accept", "reject", "visit" or "choose"."""
 
     def __init__(
         self, parent: QListView, clicked: Callable[[str, ProposalRow, Qt.KeyboardModifier], None]
@@ -143,7 +146,11 @@ class ProposalDelegate(QStyledItemDelegate):
         painter.setRenderHints(QPainter.RenderHint.Antialiasing | QPainter.RenderHint.SmoothPixmapTransform)
         if hovered or (row.frame is None and row.id == self.highlighted):
             painter.fillRect(option.rect, QColor(c.hover))
-        if row.frame is not None:
+        if row.chosen:
+            painter.fillRect(option.rect, QColor(c.selection))
+            mark = QRect(option.rect.topLeft(), QSize(CHOSEN_MARK_PX, option.rect.height()))
+            painter.fillRect(mark, QColor(c.accent))
+        if row.frame is not None and not row.chosen:
             painter.setOpacity(1.0 if hovered else ELSEWHERE_OPACITY)
         self._paint_thumbnail(painter, places["thumbnail"], row, QColor(c.field))
         left = Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft
@@ -210,6 +217,8 @@ class ProposalDelegate(QStyledItemDelegate):
         if event.type() == QEvent.Type.MouseButtonRelease and event.button() == Qt.MouseButton.LeftButton:
             row = index.data(ROW_ROLE)
             part = self.part_at(option.rect, row, event.position().toPoint())
+            if part != "reject" and event.modifiers() & Qt.KeyboardModifier.ShiftModifier:
+                part = "choose"
             self._clicked(part, row, event.modifiers())
             return True
         if event.type() == QEvent.Type.MouseMove:
@@ -238,5 +247,7 @@ def tooltip(row: ProposalRow, part: str) -> str:
     else:
         only = ", Ctrl+click on this one only" if row.frames > 1 else ""
         do = f"Click to make it an object{everywhere}{only}"
+    if part != "reject":
+        do += f"\nShift+click {'chooses it no more' if row.chosen else 'chooses it, to merge it with others'}"
     lines = [do, f"Score {row.score:.2f} · {row.coverage:.1%} of the frame"]
     return "\n".join([*lines, row.detail] if row.detail else lines)

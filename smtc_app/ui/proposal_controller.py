@@ -23,6 +23,7 @@ from smtc_app.core.proposal_tracks import highest_track, sampled_frames
 from smtc_app.jobs.runner import Job, JobRunner
 from smtc_app.ui.long_edit import LongEdits
 from smtc_app.ui.main_window import MainWindow
+from smtc_app.ui.proposal_choice import ProposalChoice
 from smtc_app.ui.proposal_panel import Answer
 from smtc_app.ui.proposal_presenter import COLOURS
 from smtc_app.ui.services import Services
@@ -70,6 +71,7 @@ class ProposalController(QObject):
         super().__init__(parent)
         self._window, self._session, self._runner, self._services = window, session, runner, services
         self._edits = edits
+        self.choice = ProposalChoice(session, self)
         self._job: Job | None = None
         self._run: _Run | None = None
         self.model_settings: Callable[[], dict[str, Any]] = dict
@@ -208,9 +210,11 @@ class ProposalController(QObject):
         self._accept((proposal_id,), linked)
 
     def accept_all(self, *, linked: bool = True) -> None:
-        """Make objects of all proposals of this frame."""
-        if self.pending:
-            self._accept(None, linked)
+        """Make objects of the chosen proposals of this frame; where none is chosen, of all of them."""
+        if self.pending and (self.choice.here or not self.choice.keys):
+            self._accept(self.choice.here or None, linked)
+        elif self.pending:
+            self.told.emit("What is chosen is on other frames; Esc chooses none.")
 
     def reject(self, proposal_id: int, *, linked: bool = True, frame: int | None = None) -> None:
         """Drop one proposal of this frame, or of another."""
@@ -218,8 +222,10 @@ class ProposalController(QObject):
         self._session.push(commands.RejectProposals(frame, (proposal_id,), linked=linked))
 
     def reject_all(self) -> None:
-        """Drop all proposals of this frame, and what is linked with them."""
-        if self.pending:
+        """Drop all proposals of this frame, and what is linked with them; or only the choice, if any."""
+        if self.choice.keys:
+            self.choice.clear()
+        elif self.pending:
             self._session.push(commands.RejectProposals(self._session.frame, linked=True))
 
     def _accept(self, ids: tuple[int, ...] | None, linked: bool, frame: int | None = None) -> None:
@@ -244,6 +250,8 @@ class ProposalController(QObject):
     def _on_answered(self, answer: Answer) -> None:
         if answer.what == "visit":
             self.frame_wanted.emit(answer.frame)
+        elif answer.what == "choose":
+            self.choice.toggle(answer.id, answer.frame)
         elif answer.what == "reject":
             self.reject(answer.id, linked=answer.linked, frame=answer.frame)
         else:

@@ -35,7 +35,7 @@ GRANULARITY_STEPS = 20
 class Answer(NamedTuple):
     """What a person says to one card.
 
-    what    "accept", "reject", or "visit": show the frame that it is on
+    what    "accept", "reject", "choose" (or do not any more), or "visit": show the frame that it is on
     id      of the proposal on `frame`, None: the frame that is looked at
     linked  also its proposals on other frames
     """
@@ -130,9 +130,13 @@ class ProposalPanel(QWidget):
         return row
 
     def _make_footer(self) -> QWidget:
-        self.accept_button, self.reject_button = QPushButton(), QPushButton()
+        self.accept_button, self.reject_button, self.merge_button = (QPushButton() for _ in range(3))
         self.accept_button.setProperty("primary", True)
-        for button, action_id in ((self.accept_button, "accept_all"), (self.reject_button, "reject_all")):
+        for button, action_id in (
+            (self.accept_button, "accept_all"),
+            (self.reject_button, "reject_all"),
+            (self.merge_button, "merge_proposals"),
+        ):
             button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
             button.clicked.connect(self._actions[action_id].trigger)
         self._accept_texts: tuple[str, ...] = ()
@@ -141,6 +145,7 @@ class ProposalPanel(QWidget):
         row = QHBoxLayout(self._footer)
         row.setContentsMargins(MARGIN_PX, SPACING_PX, SPACING_PX + 2, SPACING_PX + 2)
         row.setSpacing(SPACING_PX)
+        row.addWidget(self.merge_button)
         row.addWidget(self.accept_button, 1)
         row.addWidget(self.reject_button)
         return self._footer
@@ -183,21 +188,43 @@ class ProposalPanel(QWidget):
         self._note.setText("Looking for objects…" if busy else howto)
         self._note.setVisible(not rows and (busy or not brief))
         self.view.setVisible(bool(rows))
-        self._footer.setVisible(bool(here))
+        self._show_answers(rows, here)
+        self._fit_accept_text()
+        self.filled.emit(None)
+
+    def _show_answers(self, rows: Sequence[ProposalRow], here: Sequence[ProposalRow]) -> None:
+        """Say what the buttons do, to all of this frame or to those that are chosen."""
+        chosen = [row for row in rows if row.chosen]
+        chosen_here = [row for row in here if row.chosen]
+        self._footer.setVisible(bool(here) or len(chosen) > 1)
+        self.accept_button.setVisible(bool(chosen_here or (here and not chosen)))
         accept = self._actions.key_text("accept_all").replace("Return", "Enter")
         count = "1 object" if len(here) == 1 else f"all {len(here)}"
+        if chosen_here:
+            here, count = chosen_here, str(len(chosen_here))
         self._accept_texts = (f"Accept {count}  ({accept})", f"Accept {count}", "Accept")
+        if len(chosen) > 1:
+            self._accept_texts = self._accept_texts[1:]
+        self.merge_button.setVisible(len(chosen) > 1)
+        self.merge_button.setText(f"Merge {len(chosen)}  ({self._actions.key_text('merge_proposals')})")
+        self.merge_button.setToolTip("Make one proposal of the chosen ones, on all frames that propose them")
+        escape = self._actions.key_text("reject_all") or "Esc"
+        # Beside the third button there is no room for keys; the tooltips name them.
+        self.reject_button.setText("Clear" if chosen else f"Reject  ({escape})")
+        self.reject_button.setToolTip(
+            f"Choose none  ({escape})"
+            if chosen
+            else f"Drop the proposals of this frame, on all frames that propose them  ({escape})"
+        )
+        which = "the chosen proposals" if chosen_here else "the proposals of this frame"
         linked = max((row.frames for row in here), default=1)
         only = self._actions.key_text("accept_here").replace("Return", "Enter")
         self.accept_button.setToolTip(
-            f"Make objects of the proposals of this frame, on all frames that propose them  ({accept})\n"
+            f"Make objects of {which}, on all frames that propose them  ({accept})\n"
             f"{only}: on this frame only"
             if linked > 1
-            else f"Make objects of the proposals of this frame  ({accept})"
+            else f"Make objects of {which}  ({accept})"
         )
-        self.reject_button.setText(f"Reject  ({self._actions.key_text('reject_all') or 'Esc'})")
-        self._fit_accept_text()
-        self.filled.emit(None)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """A narrow panel has no room for the key on the button."""
@@ -206,7 +233,10 @@ class ProposalPanel(QWidget):
 
     def _fit_accept_text(self) -> None:
         left, _top, right, _bottom = self._footer.layout().getContentsMargins()
-        room = self.width() - left - right - SPACING_PX - self.reject_button.sizeHint().width()
+        room = self.width() - left - right
+        for button in (self.reject_button, self.merge_button):
+            if not button.isHidden():
+                room -= SPACING_PX + button.sizeHint().width()
         for text in self._accept_texts:
             self.accept_button.setText(text)
             if self.accept_button.sizeHint().width() <= room:
@@ -244,7 +274,9 @@ class ProposalPanel(QWidget):
             return
         row: ProposalRow = index.data(ROW_ROLE)
         everywhere = f" on {counted(row.frames, 'Frame').title()}" if row.frames > 1 else ""
-        entries = [("visit", f"Show Frame {row.frame}", True)] if row.frame is not None else []
+        entries = [("choose", "Do Not Choose" if row.chosen else "Choose  (Shift+click)", True)]
+        if row.frame is not None:
+            entries.append(("visit", f"Show Frame {row.frame}", True))
         for what, verb in (("accept", "Accept"), ("reject", "Reject")):
             entries.append((what, f"{verb}{everywhere}", True))
             if row.frames > 1:
@@ -254,9 +286,11 @@ class ProposalPanel(QWidget):
         answers = {
             menu.addAction(text): Answer(what, row.id, row.frame, linked) for what, text, linked in entries
         }
+        menu.addSeparator()
+        menu.addAction(self._actions["merge_proposals"])
         chosen = menu.exec(self.view.viewport().mapToGlobal(position))
         menu.deleteLater()
-        if chosen is not None:
+        if chosen in answers:
             self.answered.emit(answers[chosen])
 
     @Slot(object)

@@ -16,6 +16,7 @@ from smtc_app.ui.frame_controller import FrameController
 from smtc_app.ui.main_window import MainWindow
 from smtc_app.ui.overlay import Proposal
 from smtc_app.ui.proposal_cards import ProposalRow
+from smtc_app.ui.proposal_choice import ProposalChoice
 from smtc_app.ui.proposal_thumbnails import ProposalThumbnails, Request
 from smtc_app.ui.session import Session
 
@@ -44,10 +45,16 @@ class ProposalPresenter(QObject):
     """Listens to the session and the frame controller; writes to the canvas and the panel only."""
 
     def __init__(
-        self, session: Session, frames: FrameController, window: MainWindow, parent: QObject | None = None
+        self,
+        session: Session,
+        frames: FrameController,
+        window: MainWindow,
+        choice: ProposalChoice,
+        parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
-        self._session, self._window = session, window
+        self._session, self._window, self._choice = session, window, choice
+        self._lit: int | None = None
         self._busy = False
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -58,6 +65,7 @@ class ProposalPresenter(QObject):
         session.opened.connect(self._on_opened)
         session.closed.connect(self._on_closed)
         session.document_changed.connect(self._on_document_changed)
+        choice.changed.connect(self._on_choice_changed)
         frames.shown.connect(self._on_frame_shown)
         window.proposal_panel.hovered.connect(self._on_hovered)
 
@@ -84,12 +92,27 @@ class ProposalPresenter(QObject):
         if row is None:
             return ""
         detail = f", {row.detail}" if row.detail else ""
-        return f"proposal {proposal_id}, score {row.score:.2f}{detail}: click accepts, Alt+click rejects"
+        return (
+            f"proposal {proposal_id}, score {row.score:.2f}{detail}: "
+            "click accepts, Alt+click rejects, Shift+click chooses"
+        )
 
     def hover(self, proposal_id: int | None) -> None:
-        """Light up a proposal on the canvas and its card."""
-        self._window.canvas.set_selected_proposals(() if proposal_id is None else (proposal_id,))
+        """Light up a proposal on the canvas and its card, or none."""
+        self._light(proposal_id)
         self._window.proposal_panel.highlight(proposal_id)
+
+    @property
+    def lit(self) -> int | None:
+        """The proposal of this frame that is lit up."""
+        document = self._session.document
+        there = () if document is None else document.proposals(self._session.frame)
+        return self._lit if self._lit in [p.id for p in there] else None
+
+    def _light(self, proposal_id: int | None) -> None:
+        self._lit = proposal_id
+        lit = () if proposal_id is None else (proposal_id,)
+        self._window.canvas.set_selected_proposals((*self._choice.here, *lit))
 
     def show_rows(self) -> None:
         """Fill the panel."""
@@ -128,16 +151,18 @@ class ProposalPresenter(QObject):
             frames=len(found.members),
             of=searched,
             stability=found.stability,
+            chosen=self._choice.holds(shown),
         )
 
     def _show_on_canvas(self) -> None:
         session = self._session
         self._window.canvas.set_proposals(
             [
-                Proposal(p.id, p.crop, proposal_colour(p), box=p.box)
+                Proposal(p.id, p.crop, proposal_colour(p), self._choice.holds(p), p.box)
                 for p in session.document.proposals(session.frame)
             ]
         )
+        self._light(self._lit)
 
     @Slot(object)
     def _on_opened(self, session: Session) -> None:
@@ -170,7 +195,13 @@ class ProposalPresenter(QObject):
 
     @Slot(object)
     def _on_hovered(self, proposal_id: int | None) -> None:
-        self._window.canvas.set_selected_proposals(() if proposal_id is None else (proposal_id,))
+        self._light(proposal_id)
+
+    @Slot(object)
+    def _on_choice_changed(self, _nothing: object) -> None:
+        if self._session.is_open:
+            self._show_on_canvas()
+        self.show_rows()
 
     def _refresh_soon(self) -> None:
         if not self._timer.isActive():

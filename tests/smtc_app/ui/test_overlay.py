@@ -119,7 +119,7 @@ def test_knowing_where_the_labels_are_changes_nothing(scale, x):
     assert not overlay.render(labels * 0, view, region, tables, 2, box=(0, 0, 0, 0)).any()
 
 
-def test_proposals_are_tinted_lightly_and_dashed_accepted_ones_have_full_lines():
+def test_proposals_are_tinted_lightly_and_dashed_solid_ones_have_full_lines():
     mask = square().astype(bool)
     for accepted in (False, True):
         proposals = [Proposal(7, mask, (250, 250, 0), accepted)]
