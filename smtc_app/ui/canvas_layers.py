@@ -15,7 +15,8 @@ from PySide6.QtGui import QImage, QPainter
 from smtc_app.ui.overlay import union
 from smtc_app.ui.view_transform import Region, Size, ViewTransform, intersection
 
-Render = Callable[[ViewTransform, Region], np.ndarray]
+Render = Callable[[ViewTransform, Region, np.ndarray], object]
+"""Draws a region of the view into an array of its size, every pixel of it."""
 
 
 class Layer:
@@ -47,7 +48,7 @@ class Layer:
         self._dirty = None
         if region is not None and self.source is not None:
             x0, y0, x1, y1 = region
-            self._buffer[y0:y1, x0:x1] = self.source(view, region)
+            self.source(view, region, self._buffer[y0:y1, x0:x1])
 
     def draw(self, painter: QPainter, region: Region) -> None:
         """Copy a region to the painter, which draws in view pixels."""

@@ -83,7 +83,7 @@ class CanvasScene:
     def set_frame(self, rgb: np.ndarray | None) -> bool:
         """Another frame, uint8 (H, W, 3); True when its size is another, and what belonged to it is gone."""
         old = self.frame_size
-        self._frame = None if rgb is None else FrameSampler(rgb)
+        self._frame = None if rgb is None else FrameSampler(rgb, before=self._frame)
         other = self.frame_size != old
         if other:
             self._labels = self._numbers = self._heat = self._alternative = None
@@ -174,8 +174,17 @@ class CanvasScene:
     def set_selected_proposals(self, ids: Sequence[int]) -> None:
         """Proposals to highlight."""
         if tuple(ids) != self._chosen:
+            changed = set(ids) ^ set(self._chosen)
             self._chosen = tuple(ids)
-            self._restyle_proposals()
+            self._proposal_tables = overlay.proposal_tables(self._proposals, self._chosen)
+            shape = None if self._numbers is None else self._numbers.shape
+            # The cursor goes from proposal to proposal: only what it leaves and enters looks different.
+            for proposal in self._proposals:
+                if proposal.id in changed and shape is not None:
+                    box = proposal.box or (0, 0, shape[1], shape[0])
+                    region = self.view.region_of(box, overlay.margin_of(self._proposal_line_px()))
+                    self._proposed.mark(region)
+                    self._on_dirty(region)
 
     # Painting
 
@@ -196,8 +205,17 @@ class CanvasScene:
             painter.setOpacity(1)
         if self._heat is not None:
             self._draw_heat(painter, part)
-        self._masks.draw(painter, part)
-        self._proposed.draw(painter, part)
+        self._draw_inside(painter, self._masks, part, self._box, self._line_px())
+        self._draw_inside(painter, self._proposed, part, self._proposal_box, self._proposal_line_px())
+
+    def _draw_inside(
+        self, painter: QPainter, layer: Layer, part: Region, box: Box | None, line_px: int
+    ) -> None:
+        """Draw a layer where its box of frame pixels lets something be."""
+        if box is not None:
+            part = view_transform.intersection(part, self.view.region_of(box, overlay.margin_of(line_px)))
+        if part is not None:
+            layer.draw(painter, part)
 
     def _draw_heat(self, painter: QPainter, part: Region) -> None:
         x0, y0, x1, y1 = self.view.frame_region(self.frame_size)
@@ -207,14 +225,15 @@ class CanvasScene:
         painter.drawImage(QRectF(x0, y0, x1 - x0, y1 - y0), self._heat)
         painter.restore()
 
-    def _render_masks(self, view: ViewTransform, region: Region) -> np.ndarray:
-        return overlay.render(self._labels, view, region, self._tables, self._line_px(), box=self._box)
+    def _render_masks(self, view: ViewTransform, region: Region, into: np.ndarray) -> None:
+        overlay.render(self._labels, view, region, self._tables, self._line_px(), box=self._box, into=into)
 
-    def _render_proposals(self, view: ViewTransform, region: Region) -> np.ndarray:
-        line_px = max(1, round(PROPOSAL_LINE_PX * self._ratio))
-        return overlay.render(
-            self._numbers, view, region, self._proposal_tables, line_px, box=self._proposal_box
-        )
+    def _render_proposals(self, view: ViewTransform, region: Region, into: np.ndarray) -> None:
+        numbers, tables, line_px = self._numbers, self._proposal_tables, self._proposal_line_px()
+        overlay.render(numbers, view, region, tables, line_px, box=self._proposal_box, into=into)
+
+    def _proposal_line_px(self) -> int:
+        return max(1, round(PROPOSAL_LINE_PX * self._ratio))
 
     def _line_px(self) -> int:
         return max(1, round((OUTLINE_PX if self._style.outline else LINE_PX) * self._ratio))

@@ -21,48 +21,50 @@ KEPT_PX = 6_000_000
 class FrameSampler:
     """One frame, uint8 (H, W, 3) RGB, rendered as uint32 0xFFRRGGBB."""
 
-    def __init__(self, frame: np.ndarray) -> None:
+    def __init__(self, frame: np.ndarray, *, before: FrameSampler | None = None) -> None:
+        """`before` is a sampler that is not going to be used any more: its memory is."""
         if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8:
             raise ValueError(f"frame must be uint8 (H, W, 3), got {frame.dtype} {frame.shape}")
-        self._pixels = cv2.cvtColor(frame, cv2.COLOR_RGB2BGRA).view(np.uint32)[..., 0]
+        self._frame = np.ascontiguousarray(frame)
         self._resized: np.ndarray | None = None
+        self._spare = None if before is None else before._give_up()
 
     @property
     def size(self) -> tuple[int, int]:
         """(width, height) in frame pixels."""
-        return self._pixels.shape[1], self._pixels.shape[0]
+        return self._frame.shape[1], self._frame.shape[0]
 
-    def render(self, view: ViewTransform, region: Region) -> np.ndarray:
-        """uint32 (h, w) of a region of the view, 0 outside of the frame; to be read only."""
+    def render(self, view: ViewTransform, region: Region, into: np.ndarray | None = None) -> np.ndarray:
+        """uint32 (h, w) of a region of the view, 0 outside of the frame; `into` is an array to draw it in."""
+        shape = region[3] - region[1], region[2] - region[0]
+        result = np.empty(shape, np.uint32) if into is None else into
         covered = view.frame_region(self.size)
         part = intersection(region, covered)
-        width, height = covered[2] - covered[0], covered[3] - covered[1]
-        smooth = view.scale != 1 and view.scale < SMOOTH_BELOW
-        kept = smooth and (view.scale < 1 or width * height <= KEPT_PX)
-        if part == region and kept:
-            # As it is, without a copy: the common case of the whole frame in sight.
-            return self._kept(covered, part)
-        result = np.zeros((region[3] - region[1], region[2] - region[0]), np.uint32)
+        if part != region:
+            result[:] = 0
         if part is None:
             return result
         x0, y0, x1, y1 = part
         target = result[y0 - region[1] : y1 - region[1], x0 - region[0] : x1 - region[0]]
-        if kept:
-            target[:] = self._kept(covered, part)
-        elif smooth:
-            target[:] = self._interpolated(view, part)
+        smooth = view.scale != 1 and view.scale < SMOOTH_BELOW
+        if smooth:
+            width, height = covered[2] - covered[0], covered[3] - covered[1]
+            kept = view.scale < 1 or width * height <= KEPT_PX
+            _pack(self._kept(covered, part) if kept else self._interpolated(view, part), target)
         else:
             width, height = self.size
             rows, columns = view.rows(y0, y1, height), view.columns(x0, x1, width)
-            first = int(columns[0])
-            block = self._pixels[int(rows[0]) : int(rows[-1]) + 1, first : int(columns[-1]) + 1]
+            top, left = int(rows[0]), int(columns[0])
+            seen = self._frame[top : int(rows[-1]) + 1, left : int(columns[-1]) + 1]
+            block = np.empty(seen.shape[:2], np.uint32)
+            _pack(seen, block)
             # Columns first: there are fewer rows to do before they are repeated.
-            wide = np.take(block, columns - first, axis=1, mode="clip")
-            np.take(wide, rows - int(rows[0]), axis=0, out=target, mode="clip")
+            wide = np.take(block, columns - left, axis=1, mode="clip")
+            np.take(wide, rows - top, axis=0, out=target, mode="clip")
         return result
 
     def _kept(self, covered: Region, part: Region) -> np.ndarray:
-        """A part of the scaled picture that covers `covered`."""
+        """A part, RGB, of the scaled picture that covers `covered`."""
         resized = self._resized_to(covered[2] - covered[0], covered[3] - covered[1])
         return resized[
             part[1] - covered[1] : part[3] - covered[1], part[0] - covered[0] : part[2] - covered[0]
@@ -78,23 +80,37 @@ class FrameSampler:
                 [0, step, (y0 + 0.5 - view.y) * step - 0.5],
             ]
         )
-        channels = self._pixels.view(np.uint8).reshape(*self._pixels.shape, 4)
-        smooth = cv2.warpAffine(
-            channels,
+        return cv2.warpAffine(
+            self._frame,
             to_source,
             (x1 - x0, y1 - y0),
             flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
             borderMode=cv2.BORDER_REPLICATE,
         )
-        return smooth.view(np.uint32)[..., 0]
+
+    def _give_up(self) -> np.ndarray | None:
+        spare, self._resized, self._spare = (
+            self._spare if self._resized is None else self._resized,
+            None,
+            None,
+        )
+        return spare
 
     def _resized_to(self, width: int, height: int) -> np.ndarray:
-        if self._resized is None or self._resized.shape != (height, width):
-            channels = self._pixels.view(np.uint8).reshape(*self._pixels.shape, 4)
+        if self._resized is None or self._resized.shape[:2] != (height, width):
+            pixels, spare = self._frame, self._spare
+            self._spare = None
             # Halving by averages, then a bilinear rest: a tenth of the time of averaging over fractions.
-            while width * 2 <= channels.shape[1] and height * 2 <= channels.shape[0]:
-                half = max(width, channels.shape[1] // 2), max(height, channels.shape[0] // 2)
-                channels = cv2.resize(channels, half, interpolation=cv2.INTER_AREA)
-            scaled = cv2.resize(channels, (width, height), interpolation=cv2.INTER_LINEAR)
-            self._resized = np.ascontiguousarray(scaled).view(np.uint32)[..., 0]
+            while width * 2 <= pixels.shape[1] and height * 2 <= pixels.shape[0]:
+                half = max(width, pixels.shape[1] // 2), max(height, pixels.shape[0] // 2)
+                pixels = cv2.resize(pixels, half, interpolation=cv2.INTER_AREA)
+            if spare is not None and spare.shape[:2] != (height, width):
+                spare = None
+            self._resized = cv2.resize(pixels, (width, height), spare, interpolation=cv2.INTER_LINEAR)
         return self._resized
+
+
+def _pack(rgb: np.ndarray, target: np.ndarray) -> None:
+    """Write uint8 (h, w, 3) as uint32 (h, w) 0xFFRRGGBB."""
+    channels = target.view(np.uint8).reshape(*target.shape, 4)
+    cv2.cvtColor(rgb, cv2.COLOR_RGB2BGRA, channels)

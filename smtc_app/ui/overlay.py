@@ -32,6 +32,8 @@ DASH_LINES = 5
 """A dash, and a gap, is this many times as long as the line is thick."""
 RING_EXTRA_PX = 1
 """The ring around what is selected is this much thicker than outlines are."""
+BAND_PX = 1 << 19
+"""View pixels of a band, about."""
 PROPOSAL_TINT, CHOSEN_TINT = 0.2, 0.45
 SELECTED_EXTRA = 0.15
 """A selected object's fill is this much more opaque."""
@@ -155,25 +157,31 @@ def sample_labels(labels: np.ndarray, view: ViewTransform, region: Region) -> np
         block = labels[first_row : int(rows[-1]) + 1, first : int(columns[-1]) + 1]
         if block.max() <= LARGEST_BYTE:
             block = block.astype(np.uint8)
-        # One axis at a time: a quarter of the time of indexing with both at once.
-        block = np.take(block, rows - first_row, axis=0, mode="clip")
+        # One axis at a time, a quarter of the time of indexing with both at once; columns, which are the
+        # slower ones, while there are fewer rows.
+        if len(block) < len(rows):
+            block = np.take(block, columns - first, axis=1, mode="clip")
+            block = np.take(block, rows - first_row, axis=0, mode="clip")
+        else:
+            block = np.take(block, rows - first_row, axis=0, mode="clip")
+            block = np.take(block, columns - first, axis=1, mode="clip")
         if (left, top, right, bottom) == region:
-            return np.take(block, columns - first, axis=1, mode="clip")
+            return block
         sampled = np.zeros(shape, block.dtype)
-        inner = sampled[top - region[1] : bottom - region[1], left - region[0] : right - region[0]]
-        inner[:] = np.take(block, columns - first, axis=1, mode="clip")
+        sampled[top - region[1] : bottom - region[1], left - region[0] : right - region[0]] = block
         return sampled
     return np.zeros(shape, np.uint8)
 
 
-def look_up(table: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def look_up(table: np.ndarray, labels: np.ndarray, into: np.ndarray | None = None) -> np.ndarray:
     """`table[labels]`, labels past the end taking the last entry; table bool or uint32."""
     if labels.dtype != np.uint8:
-        return np.take(table, labels, mode="clip")
+        return np.take(table, labels, out=into, mode="clip")
     entries = np.take(table, np.arange(LARGEST_BYTE + 1), mode="clip")
     # A tenth of the time: numpy makes an 8-byte index of every label first.
     kind = np.int32 if table.dtype == np.uint32 else np.uint8
-    return cv2.LUT(labels, entries.view(kind)).view(table.dtype)
+    found = cv2.LUT(labels, entries.view(kind), None if into is None else into.view(kind))
+    return found.view(table.dtype)
 
 
 def margin_of(line_px: int) -> int:
@@ -189,46 +197,58 @@ def render(
     line_px: int,
     *,
     box: Box | None = None,
+    into: np.ndarray | None = None,
 ) -> np.ndarray:
-    """The layer of `labels` uint16 (H, W) in a region of the view: uint32 (h, w).
+    """The layer of `labels` uint16 (H, W) in a region of the view: uint32 (h, w), drawn in `into` if given.
 
     `box` (frame pixels) says that there are no labels outside of it, which saves looking there.
+
+    Large regions are drawn in bands: the temporary arrays of a band stay in the processor's cache, those of a
+    whole screen are memory that the system hands out, clears and takes back every time, which took longer
+    than the work itself.
     """
+    x0, y0, x1, y1 = region
+    layer = np.empty((y1 - y0, x1 - x0), np.uint32) if into is None else into
+    part = region if box is None else intersection(region, view.region_of(box, margin_of(line_px)))
+    if part != region:
+        layer[:] = 0
+    if part is not None:
+        left, top, right, bottom = part
+        rows = max(1, BAND_PX // (right - left))
+        for start in range(top, bottom, rows):
+            stop = min(start + rows, bottom)
+            band = layer[start - y0 : stop - y0, left - x0 : right - x0]
+            _render_band(band, labels, view, (left, start, right, stop), tables, line_px)
+    return layer
+
+
+def _render_band(
+    layer: np.ndarray, labels: np.ndarray, view: ViewTransform, region: Region, tables: Tables, line_px: int
+) -> None:
     margin = margin_of(line_px)
-    if box is not None:
-        part = intersection(region, view.region_of(box, margin))
-        layer = np.zeros((region[3] - region[1], region[2] - region[0]), np.uint32)
-        if part is not None:
-            inner = render(labels, view, part, tables, line_px)
-            layer[part[1] - region[1] : part[3] - region[1], part[0] - region[0] : part[2] - region[0]] = (
-                inner
-            )
-        return layer
     x0, y0, x1, y1 = region
     sampled = sample_labels(labels, view, (x0 - margin, y0 - margin, x1 + margin, y1 + margin))
-    here = sampled[margin:-margin, margin:-margin]
     if not sampled.any():
-        return np.zeros(here.shape, np.uint32)
+        layer[:] = 0
+        return
     if not tables.shown[1:].all():
         sampled[~look_up(tables.shown, sampled)] = 0
-    layer = look_up(tables.fill, here)
-    edge = np.flatnonzero(_edges(sampled, line_px, margin))
-    numbers = here.ravel()[edge]
+    here = sampled[margin:-margin, margin:-margin]
+    look_up(tables.fill, here, into=layer)
+    rows, columns = np.divmod(np.flatnonzero(_edges(sampled, line_px, margin)), here.shape[1])
+    numbers = here[rows, columns]
     dashed = ~np.take(tables.solid, numbers, mode="clip") & (numbers > 0)
     if dashed.any():
-        rows, columns = np.divmod(edge, here.shape[1])
         phase = (columns + rows + (x0 - view.x) + (y0 - view.y)) // (DASH_LINES * line_px)
         drawn = ~dashed | (phase & 1 == 0)
-        edge, numbers = edge[drawn], numbers[drawn]
+        rows, columns, numbers = rows[drawn], columns[drawn], numbers[drawn]
     # The background side of an edge gets a dark line, to be seen on footage of any colour.
-    line = np.where(numbers > 0, np.take(tables.line, numbers, mode="clip"), HALO)
-    layer.ravel()[edge] = line
+    layer[rows, columns] = np.where(numbers > 0, np.take(tables.line, numbers, mode="clip"), HALO)
     if tables.chosen:
         mask = np.zeros(sampled.shape, bool)
         for label in tables.chosen:
             mask |= sampled == label
         _draw_rings(layer, mask.view(np.uint8), line_px + RING_EXTRA_PX, margin)
-    return layer
 
 
 def _draw_rings(layer: np.ndarray, mask: np.ndarray, ring_px: int, margin: int) -> None:
@@ -283,8 +303,8 @@ def union(boxes: Iterable[Region | None]) -> Region | None:
 def _edges(sampled: np.ndarray, reach_px: int, margin: int) -> np.ndarray:
     """bool, without the margin: pixels with another label within `reach_px` (square neighbourhood)."""
     kernel = np.ones((2 * reach_px + 1, 2 * reach_px + 1), np.uint8)
-    edges = cv2.dilate(sampled, kernel) != cv2.erode(sampled, kernel)
-    return edges[margin:-margin, margin:-margin]
+    inner = np.s_[margin:-margin, margin:-margin]
+    return cv2.dilate(sampled, kernel)[inner] != cv2.erode(sampled, kernel)[inner]
 
 
 def _packed(rgb: np.ndarray, alpha: np.ndarray) -> np.ndarray:

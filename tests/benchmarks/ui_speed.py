@@ -28,10 +28,11 @@ from PySide6.QtCore import QEvent, QPointF, Qt
 from PySide6.QtGui import QMouseEvent
 from PySide6.QtWidgets import QApplication
 
-from smtc_app.core.annotation import FrameStatus, ObjectInfo
+from smtc_app.core.annotation import FrameStatus, ObjectInfo, mask_box
 from smtc_app.core.live_wire import LiveWire
 from smtc_app.core.palette import lookup_table, object_colour
 from smtc_app.ui.canvas import Canvas
+from smtc_app.ui.overlay import Proposal
 from smtc_app.ui.timeline import Timeline
 from smtc_app.ui.timeline_model import LaneModel
 
@@ -111,6 +112,20 @@ def canvas_rows(
         canvas.repaint()
 
     rows["canvas: zoom by a notch"] = (timed(zoom), 33.0)
+    canvas.fit()
+    rows["canvas: repaint what has not changed"] = (timed(lambda _: canvas.repaint()), 8.0)
+    proposals = []
+    for label in range(1, 9):
+        x0, y0, x1, y1 = box = mask_box(masks[0] == label)
+        mask = masks[0][y0:y1, x0:x1] == label
+        proposals.append(Proposal(label, mask, object_colour(label), box=box))
+    canvas.set_proposals(proposals)
+
+    def hover(i: int) -> None:
+        canvas.set_selected_proposals((i % 8,))
+        QApplication.processEvents()
+
+    rows["canvas: hover from proposal to proposal"] = (timed(hover), 10.0)
     return rows
 
 

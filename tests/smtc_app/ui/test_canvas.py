@@ -369,6 +369,26 @@ def test_proposals_are_drawn_and_go_with_a_frame_of_another_size(canvas):
     assert max(colour_at(canvas, 10.5, 10.5)) == 0
 
 
+def test_going_from_proposal_to_proposal_draws_only_these_two_again_and_looks_as_if_all_were(canvas):
+    proposals = []
+    for number, (x, y) in enumerate([(4, 4), (50, 50), (90, 10)], 1):
+        box = x, y, x + 20, y + 20
+        proposals.append(Proposal(number, np.ones((20, 20), bool), (250, 200, 0), number == 3, box))
+    canvas.set_proposals(proposals)
+    canvas.set_selected_proposals((1,))
+    shown(canvas)
+    drawn = []
+    layer = canvas._scene._proposed
+    source = layer.source
+    layer.source = lambda view, region, into: (drawn.append(region), source(view, region, into))
+    canvas.set_selected_proposals((2,))
+    now = shown(canvas)
+    ((x0, y0, x1, y1),) = drawn
+    assert (x1 - x0) * (y1 - y0) < 0.5 * canvas.width() * canvas.height()
+    canvas.set_proposals(proposals)
+    np.testing.assert_array_equal(shown(canvas), now)
+
+
 def test_view_modes_take_the_place_of_the_frame(canvas):
     canvas.set_labels(None)
     canvas.set_alternative_image(np.full((8, 12, 3), 222, np.uint8))

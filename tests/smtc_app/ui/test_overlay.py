@@ -119,6 +119,19 @@ def test_knowing_where_the_labels_are_changes_nothing(scale, x):
     assert not overlay.render(labels * 0, view, region, tables, 2, box=(0, 0, 0, 0)).any()
 
 
+@pytest.mark.parametrize("band_px", [1, 700, 10**6])
+def test_bands_have_no_seams_and_fill_what_they_are_given(band_px, monkeypatch):
+    labels, view = square(30, 9, 24), ViewTransform(2.3, -4, 3)
+    tables = overlay.label_tables(lut(RED), OverlayStyle(), (1,))
+    expected = overlay.render(labels, view, (0, 0, 70, 60), tables, 2)
+    monkeypatch.setattr(overlay, "BAND_PX", band_px)
+    buffer = np.full((64, 80), 7, np.uint32)
+    overlay.render(labels, view, (0, 0, 70, 60), tables, 2, box=(9, 9, 24, 24), into=buffer[:60, :70])
+    np.testing.assert_array_equal(buffer[:60, :70], expected)
+    assert (buffer[60:] == 7).all()
+    assert (buffer[:, 70:] == 7).all()
+
+
 def test_proposals_are_tinted_lightly_and_dashed_solid_ones_have_full_lines():
     mask = square().astype(bool)
     for accepted in (False, True):
@@ -209,6 +222,18 @@ class TestFrameSampler:
             whole = sampler.render(view, (0, 0, 90, 80))
             part = sampler.render(view, (11, 9, 55, 60))
             np.testing.assert_array_equal(part, whole[9:60, 11:55])
+
+    @pytest.mark.parametrize("scale", [0.37, 1.0, 1.6, 7.3])
+    def test_it_may_use_the_memory_of_the_one_before_and_draw_in_an_array(self, scale):
+        view, region = ViewTransform(scale, -5, 4), (0, 0, 90, 80)
+        first, second = self.frame(40, 50), 255 - self.frame(40, 50)
+        before = FrameSampler(first)
+        before.render(view, region)
+        sampler, buffer = FrameSampler(second, before=before), np.full((90, 100), 7, np.uint32)
+        sampler.render(view, region, buffer[:80, :90])
+        np.testing.assert_array_equal(buffer[:80, :90], FrameSampler(second).render(view, region))
+        np.testing.assert_array_equal(before.render(view, region), FrameSampler(first).render(view, region))
+        assert (buffer[80:] == 7).all()
 
     def test_something_else_than_a_frame_is_refused(self):
         with pytest.raises(ValueError, match="frame must be uint8"):
