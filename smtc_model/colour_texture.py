@@ -81,6 +81,10 @@ class ColourTexture(nn.Module):
         # Typical deviations of natural images, so that each part starts with about unit variance.
         lab = torch.tensor([lightness_weight / 22, 1 / 12, 1 / 14]).view(1, 3, 1, 1)
         self.register_buffer("_lab_scale", lab, persistent=False)
+        twice = torch.arange(ORIENTATIONS) * (2 * math.pi / ORIENTATIONS)
+        cos, sin = twice.cos(), twice.sin()
+        lobes = torch.stack([1 + cos * cos, 1 + sin * sin, 2 * cos * sin, 2 * cos, 2 * sin], 1) / 4
+        self.register_buffer("_lobes", lobes, persistent=False)
         self._weights = [math.sqrt(v) for v in (cell_weight, context_weight, texture_weight)]
         self._spread = spread
 
@@ -118,12 +122,15 @@ class ColourTexture(nn.Module):
         padded = F.pad(lightness, (1, 1, 1, 1), mode="replicate")
         gx = (padded[:, :, 1:-1, 2:] - padded[:, :, 1:-1, :-2]) / 2
         gy = (padded[:, :, 2:, 1:-1] - padded[:, :, :-2, 1:-1]) / 2
-        strength = (gx.square() + gy.square() + 1e-6).sqrt()
-        # |cos|^4 lobes around each orientation: a smooth vote without an arc tangent; unsigned.
-        angles = torch.arange(ORIENTATIONS, device=lightness.device) * (math.pi / ORIENTATIONS)
-        lobes = (gx * angles.cos().view(1, -1, 1, 1) + gy * angles.sin().view(1, -1, 1, 1)) / strength
-        votes = strength * lobes.square().square()
-        pooled = _smooth(F.avg_pool2d(votes, cell), 3)
+        # |cos|^4 lobes around each orientation: a smooth vote without an arc tangent; unsigned. All lobes are
+        # sums of five products of the gradient, so that only these are made and pooled at full resolution.
+        power, along, across = gx.square() + gy.square(), gx.square() - gy.square(), 2 * gx * gy
+        scale = (power + 1e-6) ** -1.5
+        products = torch.cat(
+            [along * along, across * across, along * across, power * along, power * across], 1
+        )
+        pooled = _smooth(F.avg_pool2d(products * scale, cell), 3)
+        pooled = torch.einsum("oi,bihw->bohw", self._lobes, pooled).clamp_min(0)
         # Strength saturates: an edge of 30 counts little more than one of 15.
         return (pooled / (pooled + 4)).sqrt()
 
