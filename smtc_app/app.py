@@ -48,6 +48,7 @@ from smtc_app.ui.proposal_presenter import ProposalPresenter
 from smtc_app.ui.services import Services
 from smtc_app.ui.session import Session
 from smtc_app.ui.split_controller import SplitController
+from smtc_app.ui.swap_controller import SwapController
 from smtc_app.ui.theme import Theme
 from smtc_app.ui.view_controller import ViewController
 from smtc_app.ui.window_controller import WindowController
@@ -137,6 +138,7 @@ class Application(QObject):
         )
         self.splitting.model_settings = self._model_settings
         self.splitting.propagation_settings = self._propagation_settings
+        self.swapping = SwapController(self.window, self.session, self.propagation, parent=self)
         self.dataset = DatasetController(
             self.window, self.session, self.project, self.models, self.files, services, parent=self
         )
@@ -175,6 +177,8 @@ class Application(QObject):
         self.controller.listen_to(self.edits)
         self.controller.listen_to(self.correct_next)
         self.controller.listen_to(self.splitting)
+        self.controller.listen_to(self.swapping)
+        self.controller.listen_to(self.canvas_controller)
         self.controller.listen_to(self.dataset)
         self.views.failed.connect(self._on_warned)
         self.objects.brush_wanted.connect(self._on_brush_wanted)

@@ -1,7 +1,8 @@
 """Every edit a person can make, each one step on the undo stack.
 
 This module holds those of labels and frames and re-exports the rest, so that `commands` is the one place to
-look: objects in `object_commands`, proposals in `proposal_commands`, propagation in `propagation_commands`.
+look: objects in `object_commands`, proposals in `proposal_commands`, propagation in `propagation_commands`,
+exchanging masks in `swap_command`.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from smtc_app.core.object_commands import (
 from smtc_app.core.propagation_commands import ApplyPropagation
 from smtc_app.core.proposal_commands import AcceptProposals, RejectProposals
 from smtc_app.core.proposal_merging import MergeProposals
+from smtc_app.core.swap_command import SwapObjects
 
 __all__ = [
     "AcceptProposals",
@@ -50,6 +52,7 @@ __all__ = [
     "SetLabels",
     "SetObjectProperty",
     "SplitObject",
+    "SwapObjects",
 ]
 
 

@@ -86,13 +86,14 @@ class Edit:
         *,
         edited: Collection[int] | None = None,
         status: FrameStatus | None = None,
+        stale_from: int = 0,
     ) -> None:
         """A person's edit of one frame, with everything that follows from it.
 
         `edited` are the objects the edit is about; None means those that gained pixels or, if none did, those
         that lost some. Their status becomes `status`, or when None: manual where they were absent or manual,
-        else corrected; the frame becomes a keyframe; their stale spans are marked. Other objects that lost
-        pixels keep their status, or become absent with their last pixel.
+        else corrected; the frame becomes a keyframe; their stale spans are marked, from `stale_from` on.
+        Other objects that lost pixels keep their status, or become absent with their last pixel.
 
         Raises UserError on a locked frame, a locked object, or an id without an object.
         """
@@ -101,7 +102,7 @@ class Edit:
         labels = document.store.checked(labels)
         change = compare_labels(document.store, document.labels(frame), labels, edited=edited or ())
         if change is not None:
-            self.take_change(frame, change, edited=edited, status=status)
+            self.take_change(frame, change, edited=edited, status=status, stale_from=stale_from)
 
     def take_change(
         self,
@@ -110,6 +111,7 @@ class Edit:
         *,
         edited: Collection[int] | None = None,
         status: FrameStatus | None = None,
+        stale_from: int = 0,
     ) -> None:
         """`edit_labels` with what `compare_labels` has found for the frame's labels as they are now, and for
         the same `edited`."""
@@ -137,7 +139,7 @@ class Edit:
                 rows[object_id] = EMPTY_ROW
         self.set_rows(frame, rows)
         for object_id in edited:
-            self.mark_stale(frame, object_id)
+            self.mark_stale(frame, object_id, first=stale_from)
         self._keep_keyframe(frame)
 
     def _keep_keyframe(self, frame: int) -> None:
@@ -149,8 +151,10 @@ class Edit:
         elif frame not in document._masks:
             self.set_keyframe(frame, False)
 
-    def mark_stale(self, frame: int, object_id: int) -> None:
+    def mark_stale(self, frame: int, object_id: int, *, first: int = 0) -> None:
         """Make stale what depends on an object's labels on `frame`, up to the neighbouring anchors.
+
+        Frames before `first` are left as they are.
 
         Between the object's anchors around `frame`, a propagated frame (or one where propagation found
         nothing) depends on `frame` when it came from it, or when it is nearer to it than to any keyframe it
@@ -162,8 +166,10 @@ class Edit:
             return
         anchors = document.anchors(object_id)
         before, after = anchors[anchors < frame], anchors[anchors > frame]
-        start = int(before[-1]) + 1 if before.size else 0
+        start = max(first, int(before[-1]) + 1 if before.size else 0)
         stop = int(after[0]) if after.size else document.frame_count
+        if start >= stop:
+            return
         status, sources = track.status[start:stop], track.sources[start:stop]
         candidates = np.flatnonzero(
             (sources != 0) & ((status == FrameStatus.PROPAGATED) | (status == FrameStatus.ABSENT))
@@ -184,10 +190,10 @@ class Edit:
             stale &= ~np.isin(candidates + start, list(document._locked))
         chosen = candidates[stale]
         if chosen.size:
-            first, last = int(chosen[0]), int(chosen[-1]) + 1
-            statuses = status[first:last].copy()
-            statuses[chosen - first] = FrameStatus.STALE
-            self._apply(SpanOperation(object_id, start + first, statuses))
+            low, high = int(chosen[0]), int(chosen[-1]) + 1
+            statuses = status[low:high].copy()
+            statuses[chosen - low] = FrameStatus.STALE
+            self._apply(SpanOperation(object_id, start + low, statuses))
 
     def set_mask(self, frame: int, mask: PackedMask | None, *, objects: tuple[int, ...] = ()) -> None:
         """Replace a frame's mask; `objects` are those whose pixels a person changed (for `edited_since`)."""

@@ -584,6 +584,21 @@ ACTIONS: tuple[ActionSpec, ...] = (
         "Objects",
         ("Shift+X",),
     ),
+    A(
+        "swap_onward",
+        "Swap Masks from Here On",
+        "Give the two selected objects each other's masks, from this frame to the end of the range or video",
+        "Objects",
+        ("Shift+M",),
+        "swap",
+    ),
+    A(
+        "swap_here",
+        "Swap Masks on This Frame",
+        "Give the two selected objects each other's masks on this frame only",
+        "Objects",
+        ("Ctrl+M",),
+    ),
     A("delete", "Delete", "Delete the selected objects on every frame", "Objects", ("Del",), "delete"),
     A(
         "clear_here",
@@ -643,6 +658,13 @@ ACTIONS: tuple[ActionSpec, ...] = (
         "Shrink the selected objects by a pixel on this frame",
         "Objects",
         ("Alt+Down",),
+    ),
+    A(
+        "smooth",
+        "Smooth Outline",
+        "Smooth the outlines of the selected objects on this frame, at the same area",
+        "Objects",
+        ("Ctrl+L",),
     ),
     A(
         "find_object",

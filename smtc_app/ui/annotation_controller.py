@@ -10,28 +10,43 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
-from typing import Any
 
 import numpy as np
 from PySide6.QtCore import QObject, Signal
 
-from smtc_app.core import commands, mask_ops
+from smtc_app.core import commands, mask_ops, mask_smoothing
+from smtc_app.core.annotation import MAX_OBJECT_ID
 from smtc_app.core.document import Document
 from smtc_app.core.errors import UserError
 from smtc_app.core.ordering import dropped, moved
+from smtc_app.ui import no_effect
 from smtc_app.ui.session import Session
 
 logger = logging.getLogger(__name__)
 
+Change = Callable[[np.ndarray, int, Collection[int]], mask_ops.Edited]
+"""(labels, value, ids that are locked) -> the labels with what a tool has drawn."""
+
 SPECK_AREA_PX = 64
 GROW_PX = 1
+
+
+def _smooth(labels: np.ndarray, object_id: int, *, locked_ids: Collection[int]) -> mask_ops.Edited:
+    radius_px = mask_smoothing.smoothing_radius(labels.shape)
+    return mask_smoothing.smooth(labels, object_id, radius_px, locked_ids=locked_ids)
+
+
 REFINEMENTS: dict[str, tuple[str, Callable[..., mask_ops.Edited], tuple[int, ...]]] = {
     "fill_holes": ("Fill holes of", mask_ops.fill_holes, ()),
     "remove_specks": ("Remove specks of", mask_ops.remove_specks, (SPECK_AREA_PX,)),
     "grow": ("Grow", mask_ops.grow, (GROW_PX,)),
     "shrink": ("Shrink", mask_ops.shrink, (GROW_PX,)),
+    "smooth": ("Smooth", _smooth, ()),
 }
 """Action -> what it says, what it does, and with what."""
+
+_NOBODY = MAX_OBJECT_ID + 1
+"""A label that no object has."""
 
 
 class AnnotationController(QObject):
@@ -51,37 +66,31 @@ class AnnotationController(QObject):
 
     def paint(self, points: Sequence[mask_ops.Point], radius_px: float) -> None:
         """A brush stroke of the active object through `points` (x, y)."""
-        self._draw(
-            lambda labels, value, locked: mask_ops.brush_stroke(
-                labels, points, radius_px, value, locked_ids=locked
-            )[0]
-        )
+        self._draw(partial(_stroke, points, radius_px))
 
     def erase(self, points: Sequence[mask_ops.Point], radius_px: float) -> None:
         """An eraser stroke: removes whatever is not locked."""
         session, document = self._session, self._session.document
         if document is None:
             return
-        labels, _ = mask_ops.brush_stroke(
-            document.labels(session.frame), points, radius_px, 0, locked_ids=document.locked_objects
-        )
-        session.push(commands.PaintStroke(session.frame, labels, None))
+        before = document.labels(session.frame)
+        edited = _stroke(points, radius_px, before, 0, document.locked_objects)
+        if edited.box is None:
+            under = _under(before, partial(_stroke, points, radius_px))
+            self.told.emit(no_effect.why_not_erased(under, self._locked_names(under)))
+        elif session.push(commands.PaintStroke(session.frame, edited.labels, None)):
+            self._tell_hidden(before, edited, None)
 
     def fill_polygon(self, points: Sequence[mask_ops.Point]) -> None:
         """Give the inside of a polygon with corners (x, y) to the active object."""
-        self._draw(
-            lambda labels, value, locked: mask_ops.fill_polygon(labels, points, value, locked_ids=locked)[0],
-            "Polygon",
-        )
+        self._draw(partial(_polygon, points), "Polygon")
 
     def flood_fill(self, x: int, y: int) -> None:
         """Give what is connected to the point, of its label and about its colour, to the active object."""
         image, tolerance = self._session.pixels, self.fill_tolerance
-        self._draw(
-            lambda labels, value, locked: _filled(labels, (x, y), value, image, tolerance, locked), "Fill"
-        )
+        self._draw(partial(_flood, (x, y), image, tolerance), "Fill")
 
-    def _draw(self, change: Callable[[np.ndarray, int, Any], np.ndarray], text: str = "") -> None:
+    def _draw(self, change: Change, text: str = "") -> None:
         session, document = self._session, self._session.document
         if document is None:
             return
@@ -95,19 +104,43 @@ class AnnotationController(QObject):
                 f"The object '{document.objects[target].name}' is locked: unlock it to paint it."
             )
             return
+        before = document.labels(frame)
         try:
-            labels = change(document.labels(frame), target, document.locked_objects)
+            edited = change(before, target, document.locked_objects)
         except UserError as error:
             session.failed.emit(str(error))
             return
+        name = document.objects[target].name if target in document.objects else f"object {target}"
+        if edited.box is None:
+            under = _under(before, change)
+            locked = self._locked_names(under)
+            self.told.emit(no_effect.why_not_painted(under, name, locked, filling=text == "Fill"))
+            return
         if text:
-            name = document.objects[target].name if target in document.objects else f"object {target}"
-            steps.append(commands.SetLabels(frame, labels, f"{text} '{name}'", objects=(target,)))
+            steps.append(commands.SetLabels(frame, edited.labels, f"{text} '{name}'", objects=(target,)))
         else:
-            steps.append(commands.PaintStroke(frame, labels, target))
+            steps.append(commands.PaintStroke(frame, edited.labels, target))
         step = steps[0] if len(steps) == 1 else commands.Compound(steps, f"Paint new object {target}")
         if session.push(step):
             session.select((target,))
+            self._tell_hidden(before, edited, target)
+
+    def _locked_names(self, ids: Collection[int]) -> list[str]:
+        document = self._session.document
+        return no_effect.names_of(document.locked_objects.intersection(ids), document.objects)
+
+    def _tell_hidden(self, before: np.ndarray, edited: mask_ops.Edited, target: int | None) -> None:
+        """Say it when objects have changed that nobody sees."""
+        objects = self._session.document.objects
+        hidden = self._session.hidden_ids() | {info.id for info in objects.values() if not info.visible}
+        if not hidden:
+            return
+        x0, y0, x1, y1 = edited.box
+        was, now = before[y0:y1, x0:x1], edited.labels[y0:y1, x0:x1]
+        lost = no_effect.names_of(hidden.intersection(np.unique(was[was != now]).tolist()), objects)
+        painted = objects[target].name if target in hidden else None
+        if painted is not None or lost:
+            self.told.emit(no_effect.what_is_hidden(painted, lost))
 
     # Objects
 
@@ -118,8 +151,10 @@ class AnnotationController(QObject):
             return
         object_id = int(document.labels(session.frame)[y, x])
         if object_id not in document.objects:
-            if not extend:
+            if not extend and session.selection:
                 session.select(())
+            else:
+                self.told.emit("There is no object at this place: click on a mask to select its object.")
             return
         if not extend:
             session.select((object_id,))
@@ -157,8 +192,13 @@ class AnnotationController(QObject):
     def clear_here(self) -> None:
         """Erase the selection from this frame."""
         document, chosen = self._document_and_selection(1, "Select the objects to erase from this frame.")
-        if document is not None:
-            self._session.push(commands.ClearObjects(chosen, (self._session.frame,)))
+        if document is None:
+            return
+        frame = self._session.frame
+        if any(document.area(frame, object_id) for object_id in chosen):
+            self._session.push(commands.ClearObjects(chosen, (frame,)))
+        else:
+            self.told.emit("There is nothing to erase: none of the selected objects is on this frame.")
 
     def rename(self, object_id: int, name: str) -> None:
         """Name an object."""
@@ -230,7 +270,13 @@ class AnnotationController(QObject):
         labels = _refined(document.labels(frame), what, chosen, document.locked_objects)
         names = f"'{document.objects[chosen[0]].name}'" if len(chosen) == 1 else f"{len(chosen)} objects"
         if np.array_equal(labels, document.labels(frame)):
-            self.told.emit(f"{text} {names}: nothing to change on this frame.")
+            locked = self._locked_names(chosen)
+            if len(locked) == len(chosen):
+                self.told.emit(no_effect.why_locked(locked))
+            elif not any(document.area(frame, object_id) for object_id in chosen):
+                self.told.emit(f"{text} {names}: not on this frame.")
+            else:
+                self.told.emit(f"{text} {names}: nothing to change on this frame.")
             return
         self._session.push(commands.SetLabels(frame, labels, f"{text} {names}", objects=chosen))
 
@@ -252,7 +298,8 @@ class AnnotationController(QObject):
         target = session.active if session.active is not None else document.free_object_id()
         labels = document.labels(session.frame)
         locked = document.locked_objects
-        return partial(_filled, labels, (x, y), target, session.pixels, self.fill_tolerance, locked)
+        change = partial(_flood, (x, y), session.pixels, self.fill_tolerance)
+        return lambda: change(labels, target, locked).labels
 
     def set_keyframe(self, on: bool) -> None:
         """Mark this frame as a keyframe, or as none."""
@@ -285,17 +332,39 @@ class AnnotationController(QObject):
         return document, chosen
 
 
-def _filled(
+def _stroke(
+    points: Sequence[mask_ops.Point],
+    radius_px: float,
     labels: np.ndarray,
-    seed: tuple[int, int],
     value: int,
+    locked: Collection[int],
+) -> mask_ops.Edited:
+    return mask_ops.brush_stroke(labels, points, radius_px, value, locked_ids=locked)
+
+
+def _polygon(
+    points: Sequence[mask_ops.Point], labels: np.ndarray, value: int, locked: Collection[int]
+) -> mask_ops.Edited:
+    return mask_ops.fill_polygon(labels, points, value, locked_ids=locked)
+
+
+def _flood(
+    seed: tuple[int, int],
     image: np.ndarray | None,
     tolerance: int,
+    labels: np.ndarray,
+    value: int,
     locked: Collection[int],
-) -> np.ndarray:
-    return mask_ops.flood_fill(
-        labels, seed, value, image=image, tolerance=tolerance, locked_ids=locked
-    ).labels
+) -> mask_ops.Edited:
+    return mask_ops.flood_fill(labels, seed, value, image=image, tolerance=tolerance, locked_ids=locked)
+
+
+def _under(labels: np.ndarray, change: Change) -> set[int]:
+    """The labels, 0 for the background, of the pixels that a tool covers."""
+    covered = change(labels, _NOBODY, ())
+    if covered.box is None:
+        return set()
+    return set(np.unique(labels[covered.labels == _NOBODY]).tolist())
 
 
 def _refined(labels: np.ndarray, what: str, ids: Sequence[int], locked: Collection[int]) -> np.ndarray:

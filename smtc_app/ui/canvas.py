@@ -68,6 +68,7 @@ class Canvas(PictureView):
         play_requested: None; Space was tapped, not held to pan.
         anchor_set: ((x, y), reach) of the corner that an outline goes on from along edges, `reach` frame
             pixels around; answer with `set_live_wire`.
+        outline_refused: the tool, polygon or lasso, whose outline was ended before it enclosed anything.
     """
 
     stroke_finished = Signal(object)
@@ -76,6 +77,7 @@ class Canvas(PictureView):
     brush_radius_changed = Signal(object)
     play_requested = Signal(object)
     anchor_set = Signal(object)
+    outline_refused = Signal(object)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -222,6 +224,8 @@ class Canvas(PictureView):
         self.update()
         if event is not None:
             self.stroke_finished.emit(event)
+        elif self._gestures.outline is not None:
+            self.outline_refused.emit(self._tool)
         return event is not None
 
     # Mouse
@@ -277,6 +281,7 @@ class Canvas(PictureView):
             return
         self._button = None
         panned = self._gestures.intent is Intent.PAN
+        lasso = self._gestures.intent is Intent.LASSO and self._gestures.outline is not None
         point = self.frame_position(event.position())
         self._follow_edges(last=True)
         finished = self._gestures.release(
@@ -294,6 +299,8 @@ class Canvas(PictureView):
             self.stroke_finished.emit(finished)
         elif isinstance(finished, Pick):
             self.clicked.emit(((int(finished.point[0]), int(finished.point[1])), event.modifiers()))
+        elif lasso and finished is None:
+            self.outline_refused.emit(self._tool)
         if preview is not None and self._preview is preview:
             # Nobody took the stroke (a locked object, say): show what the document holds.
             self._drop_preview()

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from PySide6.QtCore import QObject, Qt, Slot
+from PySide6.QtCore import QObject, Qt, Signal, Slot
 
 from smtc_app.ui.annotation_controller import AnnotationController
 from smtc_app.ui.main_window import MainWindow
@@ -14,15 +14,28 @@ from smtc_app.ui.presenter import Presenter
 from smtc_app.ui.proposal_controller import ProposalController
 from smtc_app.ui.proposal_presenter import ProposalPresenter
 from smtc_app.ui.session import Session
-from smtc_app.ui.tools import TOOLS
+from smtc_app.ui.tools import PAINTING, TOOLS
 
 OPACITY_STEP = 10
 ZOOM_STEP = 1.25
 TOLERANCE_STEP = 4
 
 
+REFUSED = {
+    "polygon": "A polygon takes three corners or more: click the next one (Backspace takes one back).",
+    "lasso": "Hold the button and draw around something with the lasso: letting go closes it.",
+}
+
+
 class CanvasController(QObject):
-    """Connects the canvas, its sliders and its actions."""
+    """Connects the canvas, its sliders and its actions.
+
+    Signals:
+        told, failed: a sentence for the person.
+    """
+
+    told = Signal(object)
+    failed = Signal(object)
 
     def __init__(
         self,
@@ -43,6 +56,7 @@ class CanvasController(QObject):
         """Whether somebody else wants a plain click on this pixel (a view that answers about pixels)."""
         canvas, actions = window.canvas, window.actions_table
         canvas.stroke_finished.connect(self._on_stroke_finished)
+        canvas.outline_refused.connect(self._on_outline_refused)
         canvas.clicked.connect(self._on_clicked)
         canvas.hovered.connect(self._on_hovered)
         canvas.brush_radius_changed.connect(self._on_brush_radius_changed)
@@ -77,8 +91,10 @@ class CanvasController(QObject):
         if self._window.canvas.tool == "fill":
             slider = self._window.tolerance_slider
             slider.setValue(slider.value() + TOLERANCE_STEP * by)
-        else:
+        elif self._window.canvas.tool in PAINTING:
             self._window.canvas.step_brush_radius(by)
+        else:
+            self.told.emit("Only brush, eraser and fill have a size: take one of them first (P, E, G).")
 
     def _change_opacity(self, by: int) -> None:
         slider = self._window.opacity_slider
@@ -95,6 +111,12 @@ class CanvasController(QObject):
             self._annotation.flood_fill(int(x), int(y))
         else:
             self._annotation.fill_polygon(event.points)
+        if not self._window.actions_table["masks"].isChecked():
+            self.told.emit("Masks are switched off: switch them on to see what you paint (H).")
+
+    @Slot(object)
+    def _on_outline_refused(self, tool: str) -> None:
+        self.told.emit(REFUSED[tool])
 
     @Slot(object)
     def _on_clicked(self, message: Any) -> None:

@@ -159,9 +159,9 @@ class MainWindow(QMainWindow):
         self.banner.leave_room(self.view_bar.height() + caption_px if is_open else 0)
 
     def show_tool_size(self, tool: str) -> None:
-        """Show the slider that belongs to a tool: tolerance for the fill, else the size of the brush."""
-        self._brush_part.setVisible(tool != "fill")
-        self._tolerance_part.setVisible(tool == "fill")
+        """Show the slider that belongs to a tool, if any; its room stays, so that nothing beside it moves."""
+        parts = {"brush": self._brush_part, "eraser": self._brush_part, "fill": self._tolerance_part}
+        self._tool_options.setCurrentWidget(parts.get(tool, self._no_options))
 
     def set_recent(self, paths: Sequence[str], open_path: Callable[[str], object]) -> None:
         """Fill the menu of recent videos and projects."""
@@ -222,9 +222,12 @@ class MainWindow(QMainWindow):
             LARGEST_TOLERANCE,
             "How much colours may differ from the one under the click and still be filled  ([ ])",
         )
-        self._brush_part = bar.addWidget(brush)
-        self._tolerance_part = bar.addWidget(tolerance)
-        self._tolerance_part.setVisible(False)
+        self._tool_options, self._no_options = QStackedWidget(), QWidget()
+        self._brush_part, self._tolerance_part = brush, tolerance
+        for part in (self._no_options, brush, tolerance):
+            self._tool_options.addWidget(part)
+        self._tool_options.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Preferred)
+        bar.addWidget(self._tool_options)
         bar.addWidget(opacity)
         for action_id in ("masks", "outline", "fit"):
             bar.addWidget(self._button(action_id))
@@ -350,6 +353,7 @@ def _slider(text: str, low: int, high: int, tooltip: str) -> tuple[QSlider, QWid
     slider.setRange(low, high)
     slider.setFixedWidth(84)
     slider.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    layout.addStretch()
     layout.addWidget(label)
     layout.addWidget(slider)
     return slider, box

@@ -9,7 +9,7 @@ from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QColorDialog, QDialog
 
 from smtc_app.core.categories import known_categories
-from smtc_app.ui.annotation_controller import AnnotationController
+from smtc_app.ui.annotation_controller import REFINEMENTS, AnnotationController
 from smtc_app.ui.dialogs_category import CategoryDialog
 from smtc_app.ui.main_window import MainWindow
 from smtc_app.ui.session import Session
@@ -60,10 +60,7 @@ class ObjectController(QObject):
             ("lock", self._toggle_locked),
             ("move_up", partial(annotation.move, -1)),
             ("move_down", partial(annotation.move, 1)),
-            ("fill_holes", partial(annotation.refine, "fill_holes")),
-            ("remove_specks", partial(annotation.refine, "remove_specks")),
-            ("grow", partial(annotation.refine, "grow")),
-            ("shrink", partial(annotation.refine, "shrink")),
+            *((what, partial(annotation.refine, what)) for what in REFINEMENTS),
             *((f"object_{number}", partial(annotation.select_number, number)) for number in range(1, 10)),
         ):
             actions.connect(action_id, slot)

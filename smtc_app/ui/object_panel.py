@@ -267,7 +267,7 @@ class ObjectPanel(QWidget):
         for action_id in ("visible", "lock", "solo"):
             menu.addAction(self._actions[action_id])
         menu.addSeparator()
-        for action_id in ("merge", "split", "clear_here", "delete"):
+        for action_id in ("merge", "swap_onward", "split", "clear_here", "delete"):
             menu.addAction(self._actions[action_id])
         menu.addSeparator()
         for action_id in ("move_up", "move_down"):

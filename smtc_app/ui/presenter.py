@@ -52,11 +52,11 @@ NEED_PROPOSALS = frozenset(
     {"accept_all", "accept_here", "reject_all", "choose_proposal", "next_proposal", "previous_proposal"}
 )
 NEED_SELECTED: dict[str, int] = {
-    "merge": 2,
+    **dict.fromkeys(("merge", "swap_here", "swap_onward"), 2),
     **{f"propagate_selected_{way}": 1 for way in ("forward", "backward", "both")},
     **dict.fromkeys(("split", "split_here", "delete", "clear_here", "rename", "recolour", "category"), 1),
     **dict.fromkeys(("visible", "lock", "solo", "deselect", "move_up", "move_down"), 1),
-    **dict.fromkeys(("fill_holes", "remove_specks", "grow", "shrink"), 1),
+    **dict.fromkeys(("fill_holes", "remove_specks", "grow", "shrink", "smooth"), 1),
 }
 """How many objects have to be selected for an action on them."""
 

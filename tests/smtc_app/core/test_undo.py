@@ -27,6 +27,7 @@ from smtc_app.core.commands import (
     SetLabels,
     SetObjectProperty,
     SplitObject,
+    SwapObjects,
 )
 from smtc_app.core.document import Document
 from smtc_app.core.errors import UserError
@@ -115,6 +116,13 @@ def make_command(kind: str, document: Document, frame: int, seed: int) -> Comman
     if kind == "compound":
         kinds = [KINDS[i] for i in rng.integers(0, len(KINDS), 3)]
         return Compound([make_command(each, document, frame, seed + 1) for each in kinds], "Several")
+    if kind == "swap":
+        if len(ids) < 2:
+            return AddObject()
+        one, other = (int(i) for i in rng.permutation(ids)[:2])
+        return SwapObjects(
+            one, other, frame, stop=None if rng.random() < 0.4 else int(rng.integers(FRAMES + 1))
+        )
     simple = {
         "remove": lambda: RemoveObjects(some),
         "merge": lambda: MergeObjects(some, int(rng.choice(ids)) if ids else 1),
@@ -137,7 +145,7 @@ def make_command(kind: str, document: Document, frame: int, seed: int) -> Comman
 KINDS = [  # of commands
     *("add", "paint", "erase", "labels", "propagate", "remove", "merge", "merge here", "split"),
     *("clear", "keyframe", "lock frame", "lock", "hide", "rename", "recolour", "reorder", "accept", "reject"),
-    *("paint", "propagate", "paint", "propagate", "accept", "split", "compound", "compound"),
+    *("paint", "propagate", "paint", "propagate", "accept", "split", "compound", "compound", "swap", "swap"),
 ]
 
 

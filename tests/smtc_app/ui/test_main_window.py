@@ -353,6 +353,7 @@ def test_tab_and_h_switch_outlines_and_masks(application, qtbot):
 
 def test_brackets_change_brush_and_opacity(application, qtbot):
     radius = application.window.canvas.brush_radius_px
+    press(qtbot, application, Qt.Key.Key_P)
     press(qtbot, application, Qt.Key.Key_BracketRight)
     assert application.window.canvas.brush_radius_px > radius
     assert application.window.brush_slider.value() == round(application.window.canvas.brush_radius_px)
