@@ -70,9 +70,19 @@ class FrameFusion:
         self._unlearnt = 0  # frames since one was learnt
         self.opinions: dict[str, Tensor] = {}
         """Each opinion about the last frame (L,hf,wf), before they were joined: for looking at."""
+        self.weights: dict[str, float] = {}
+        """Its exponent in their product."""
 
     def start(self, frame: np.ndarray, labels: np.ndarray, ids: tuple[int, ...], features: Tensor) -> None:
         """Take over a keyframe: frame uint8 (H,W,3), labels (H,W), features (h,w,C)."""
+        self.follow(frame, labels, ids, features)
+        if self._appearance is not None:
+            assert self._soft is not None
+            self._appearance.learn_keyframe(frame, features, self._soft)
+            self._unlearnt = 0
+
+    def follow(self, frame: np.ndarray, labels: np.ndarray, ids: tuple[int, ...], features: Tensor) -> None:
+        """Go on from a frame whose labels are known but no truth to learn from; arguments as of `start`."""
         h, w = features.shape[:2]
         self._fine_size = (h * self._cells, w * self._cells)
         self._previous = self._view(frame)
@@ -83,9 +93,6 @@ class FrameFusion:
             maps.append(cv2.resize(mask, size, interpolation=cv2.INTER_AREA))
             self.between()
         self._soft = torch.from_numpy(np.stack(maps)).to(self._device)
-        if self._appearance is not None:
-            self._appearance.learn_keyframe(frame, features, self._soft)
-            self._unlearnt = 0
 
     def look(self, frame: np.ndarray) -> None:
         """See the next frame and find out how it moved."""
@@ -127,6 +134,7 @@ class FrameFusion:
             opinions.append(("appearance", target_weight, self._upsampled(scores)))
             self.between()
         self.opinions = {name: opinion for name, _, opinion in opinions}
+        self.weights = {name: weight for name, weight, _ in opinions}
         floors = {"appearance": config.target_floor}
         logits = torch.zeros_like(self._soft)
         for name, weight, opinion in opinions:

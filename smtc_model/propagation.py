@@ -145,6 +145,32 @@ class Propagator:
             self._fusion.start(frame, labels, self.ids, features)
 
     @torch.inference_mode()
+    def follow(self, index: int, frame: np.ndarray, labels: np.ndarray) -> None:
+        """Labels of the next frame as an earlier run left them: remembered, but nothing is learnt from them.
+
+        frame: uint8 (H,W,3) RGB of the keyframes' size; labels: integer (H,W), of which ids that no keyframe
+        shows count for nothing. Raises ValueError before any keyframe.
+        """
+        if self._first is None:
+            raise ValueError("add a keyframe before the frames that follow on it")
+        features = self._features(index, frame)
+        if self._fusion is not None:
+            self._fusion.look(frame)
+            self._follow_motion(self._fusion.motion(tuple(features.shape[:2])))
+            self._fusion.follow(frame, labels, self.ids, features)
+        self._memory.add_recent(index, features, self._keyframe_labels(labels, tuple(features.shape[:2])))
+
+    @property
+    def opinions(self) -> dict[str, tuple[float, Tensor]]:
+        """What spoke for each label in the last `step`: {name: (exponent, probabilities (L,hf,wf))}.
+
+        "match", "motion" and "appearance" of `fusion`; empty where the settings have votes only.
+        """
+        if self._fusion is None:
+            return {}
+        return {name: (self._fusion.weights[name], maps) for name, maps in self._fusion.opinions.items()}
+
+    @torch.inference_mode()
     def step(self, index: int, frame: np.ndarray, *, features: Tensor | None = None) -> SoftLabels:
         """Labels of the next frame, uint8 (H,W,3) RGB of the keyframes' size.
 

@@ -7,7 +7,7 @@ To add a view mode: a member of `ViewMode`, a row in the window's table of actio
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -145,3 +145,77 @@ class LabelVotes:
         for vote in self.votes:
             sums[vote.label] = sums.get(vote.label, 0.0) + vote.weight
         return dict(sorted(sums.items(), key=lambda item: -item[1]))
+
+
+@dataclass(frozen=True)
+class Opinion:
+    """One of the things that labels of a frame follow.
+
+    kind    "match": votes of remembered frames, "motion": where flow moved the labels before, "appearance":
+            what the objects look like in this video
+    weight  of all opinions, 0..1; they sum to 1
+    shares  label -> probability, the likeliest first
+    """
+
+    kind: str
+    weight: float
+    shares: Mapping[int, float]
+
+
+@dataclass(frozen=True)
+class LabelReasons:
+    """What the label at `point` (x, y) of `frame` followed, the weightiest first, and what came of it.
+
+    opinions  empty where the settings have votes only
+    """
+
+    frame: int
+    point: tuple[float, float]
+    opinions: tuple[Opinion, ...]
+    together: Mapping[int, float]
+
+
+OPINION_NAMES = {"match": "votes", "motion": "motion", "appearance": "appearance"}
+LEAST_WEIGHT = 0.02
+"""An opinion with less weight decides nothing."""
+
+
+def reason_sentence(
+    votes: LabelVotes, reasons: LabelReasons, name: Callable[[int], str], *, edited: bool = False
+) -> str:
+    """Why the pixel has its label, also where votes alone would have given it another.
+
+    name: of a label, as people know it. edited: whether somebody painted on the frame.
+    """
+    label, together = votes.label, _first(reasons.together)
+    if together != label:
+        share = f"{reasons.together.get(together, 0.0):.0%}"
+        also = "painting on this frame" if edited else "labels that have changed since"
+        return (
+            f"Together they would say {name(together)} ({share}) here; the exact edge in the picture, "
+            f"or {also}, made it {name(label)}"
+        )
+    says = {
+        OPINION_NAMES[opinion.kind]: _first(votes.shares if opinion.kind == "match" else opinion.shares)
+        for opinion in reasons.opinions
+        if opinion.weight >= LEAST_WEIGHT
+    } or {"votes": _first(votes.shares)}
+    agreeing = [who for who, said in says.items() if said == label]
+    rivals = _listed([f"{who} ({name(said)})" for who, said in says.items() if said != label])
+    if not agreeing:
+        return f"None of it alone says {name(label)}, but the product of {rivals} does"
+    verb = "say" if len(agreeing) > 1 or agreeing == ["votes"] else "says"
+    who = _listed(agreeing).capitalize()
+    if not rivals:
+        return f"{who} {'all ' if len(agreeing) > 2 else ''}{verb} {name(label)}"
+    return f"{who} {verb} {name(label)} and {'outweigh' if verb == 'say' else 'outweighs'} {rivals}"
+
+
+def _listed(words: Sequence[str]) -> str:
+    """`a`, `a and b`, `a, b and c`; "" for none."""
+    return " and ".join(filter(None, (", ".join(words[:-1]), *words[-1:])))
+
+
+def _first(shares: Mapping[int, float]) -> int:
+    """The label with the largest share; background where there is none."""
+    return max(shares, key=lambda label: shares[label]) if shares else 0

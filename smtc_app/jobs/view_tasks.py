@@ -18,6 +18,7 @@ import numpy as np
 from smtc_app.core.byte_cache import ByteCache
 from smtc_app.core.errors import UserError
 from smtc_app.core.views import (
+    LabelReasons,
     LabelVote,
     LabelVotes,
     PixelMatches,
@@ -27,6 +28,7 @@ from smtc_app.core.views import (
 )
 from smtc_app.jobs import tasks
 from smtc_app.jobs.context import TaskContext
+from smtc_app.jobs.reason_tasks import LabelReasoner
 
 if TYPE_CHECKING:
     from smtc_app.core.document import DocumentState
@@ -65,12 +67,14 @@ class ClipViews:
         self._frames: ByteCache[np.ndarray] = ByteCache(FRAMES_LIMIT_BYTES)
         self._fitted: dict[ViewMode, Any] = {}
         self._model: SMTC | None = None
+        self._reasoner = LabelReasoner(self._frame)
 
     def close_task(self, ctx: TaskContext) -> None:
         """Let go of the footage and of everything kept."""
         self._features.clear()
         self._frames.clear()
         self._fitted.clear()
+        self._reasoner.clear()
         self._model = None
         if self._own is not None:
             self._own.close()
@@ -175,6 +179,33 @@ class ClipViews:
             )
             label = int(state.labels(frame)[int(point[1]), int(point[0])])
             return LabelVotes(frame, point, label, votes)
+
+        return self._on_model(model, device, run)
+
+    def reasons_task(
+        self,
+        ctx: TaskContext,
+        frame: int,
+        point: tuple[float, float],
+        state: DocumentState,
+        sources: Sequence[int],
+        *,
+        model: str | None = None,
+        preset: str = "default",
+        device: str = "auto",
+    ) -> LabelReasons:
+        """What else spoke for the label at `point` (x, y) of `frame`: motion and appearance.
+
+        The last step of the propagation is repeated; arguments as of `explain_task`.
+        """
+        from smtc_model.propagation_config import PRESETS
+
+        config = PRESETS[preset]
+        if not any(source != frame for source in sources):
+            raise UserError(f"No other frame votes on frame {frame}: its labels were given, not propagated.")
+
+        def run(loaded: SMTC, chosen: str) -> LabelReasons:
+            return self._reasoner.reasons(ctx, loaded, chosen, frame, point, state, sources, config)
 
         return self._on_model(model, device, run)
 

@@ -158,7 +158,7 @@ ACTIONS: tuple[ActionSpec, ...] = (
     A(
         "view_why",
         "Why This Label",
-        "Click a pixel and see which pixels of which frames voted for its label",
+        "Click a pixel and see what its label followed: votes of other frames, motion, appearance",
         "View",
         ("F7",),
         checkable=True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -18,6 +19,7 @@ from PySide6.QtWidgets import (
 )
 
 from smtc_app.ui.picture_view import PictureView
+from smtc_app.ui.theme import Theme
 from smtc_app.ui.view_caption import ViewCaption
 
 LIST_HEIGHT_PX, LEAST_LIST_HEIGHT_PX = 172, 84
@@ -38,6 +40,18 @@ class VoteRow(NamedTuple):
     similarity: float
 
 
+class ReasonRow(NamedTuple):
+    """What one of the things that a label follows says.
+
+    weight  of all of them, 0..1; None: not one of several
+    said    (label's name, its colour, share 0..1), the largest first
+    """
+
+    title: str
+    weight: float | None
+    said: tuple[tuple[str, tuple[int, int, int], float], ...]
+
+
 class Companion(QWidget):
     """Signals:
     vote_chosen: index in the list of the vote that was clicked.
@@ -50,6 +64,7 @@ class Companion(QWidget):
         self.view = PictureView()
         self.caption = ViewCaption(self.view)
         self.summary = QLabel()
+        self.summary.setTextFormat(Qt.TextFormat.RichText)
         self.summary.setObjectName("voteSummary")
         self.summary.setWordWrap(True)
         self.votes = QTreeWidget()
@@ -71,10 +86,15 @@ class Companion(QWidget):
         layout.addWidget(self.view, 3)
         layout.addWidget(self.summary)
         layout.addWidget(self.votes, 2)
-        self.set_votes((), "")
+        self.set_votes((), (), "")
 
-    def set_votes(self, rows: Sequence[VoteRow], summary: str) -> None:
-        """List votes, heaviest first, under a line that sums them up; no line hides the list."""
+    def set_reasons(self, reasons: Sequence[ReasonRow], sentence: str) -> None:
+        """Say in a sentence why, over a table of what spoke for what; nothing to say hides both."""
+        self.summary.setText(_reason_table(reasons, sentence) if reasons else "")
+        self.summary.setVisible(bool(reasons))
+
+    def set_votes(self, rows: Sequence[VoteRow], reasons: Sequence[ReasonRow], sentence: str) -> None:
+        """List votes, heaviest first, under the reasons (see `set_reasons`); no votes hide the list."""
         self.votes.clear()
         for row in rows:
             swatch = QPixmap(SWATCH_PX, SWATCH_PX)
@@ -91,8 +111,7 @@ class Companion(QWidget):
             item.setIcon(1, QIcon(swatch))
             item.setTextAlignment(0, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
             self.votes.addTopLevelItem(item)
-        self.summary.setText(summary)
-        self.summary.setVisible(bool(summary))
+        self.set_reasons(reasons, sentence)
         self.votes.setVisible(bool(rows))
 
     def choose_vote(self, index: int) -> None:
@@ -102,3 +121,19 @@ class Companion(QWidget):
     @Slot(object, int)
     def _on_item_clicked(self, item: QTreeWidgetItem, _column: int) -> None:
         self.vote_chosen.emit(self.votes.indexOfTopLevelItem(item))
+
+
+def _reason_table(reasons: Sequence[ReasonRow], sentence: str) -> str:
+    soft = Theme.current().colours.text_soft
+    lines = []
+    for row in reasons:
+        weight = "" if row.weight is None else f"{row.weight:.0%} of the say" if row.weight else "not counted"
+        said = ", ".join(
+            f"<span style='color:rgb{colour}'>■</span> {html.escape(name)} {share:.0%}"
+            for name, colour, share in row.said
+        )
+        lines.append(
+            f"<tr><td style='padding-right:14px'>{row.title}</td><td style='padding-right:14px'>{said}</td>"
+            f"<td style='color:{soft}'>{weight}</td></tr>"
+        )
+    return f"{html.escape(sentence)}<table cellspacing='0' style='margin-top:4px'>{''.join(lines)}</table>"

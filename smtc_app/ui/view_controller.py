@@ -8,21 +8,32 @@ nothing.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
 from smtc_app.core.byte_cache import ByteCache
-from smtc_app.core.document import Change
-from smtc_app.core.views import LabelVotes, PixelMatches, ViewMode, ViewPicture
+from smtc_app.core.document import Change, FrameStatus
+from smtc_app.core.views import (
+    LEAST_WEIGHT,
+    OPINION_NAMES,
+    LabelReasons,
+    LabelVotes,
+    PixelMatches,
+    ViewMode,
+    ViewPicture,
+    reason_sentence,
+)
 from smtc_app.jobs.runner import Job, JobRunner
 from smtc_app.ui.canvas_marks import Mark
-from smtc_app.ui.companion import VoteRow
+from smtc_app.ui.companion import ReasonRow, VoteRow
 from smtc_app.ui.frame_controller import FrameController
 from smtc_app.ui.latest_job import LatestJob
 from smtc_app.ui.main_window import MainWindow
 from smtc_app.ui.other_frame_controller import OtherFrameController
+from smtc_app.ui.presenter import provenance
 from smtc_app.ui.services import Services
 from smtc_app.ui.session import Session
 
@@ -32,11 +43,18 @@ RELEASE_PX = 8
 """A click this near to the pixel that is held, in view pixels, lets it go."""
 QUERY_COLOUR = (255, 255, 255)
 MATCH_COLOURS = ((64, 255, 160), (255, 214, 64), (255, 160, 64))
+LEAST_SHARE = 0.02
+"""Smaller shares are not told."""
+GIVEN = {
+    FrameStatus.MANUAL: "drawn by hand",
+    FrameStatus.CORRECTED: "corrected by hand",
+    FrameStatus.PROPOSED: "an accepted proposal",
+}
 BACKGROUND_COLOUR = (150, 150, 150)
 INVITATIONS = {
     ViewMode.IMAGE: "",
     ViewMode.QUERY: "Point at a pixel to find it on the other frame; click to hold it",
-    ViewMode.WHY: "Click a pixel to see which pixels of which frames voted for its label",
+    ViewMode.WHY: "Click a pixel to see what its label followed: votes of other frames, motion, appearance",
 }
 
 
@@ -78,8 +96,10 @@ class ViewController(QObject):
         self._why = LatestJob(runner, "Why this label", self)
         self._picture.answered.connect(self._on_picture)
         self._matches.answered.connect(self._on_matches)
+        self._reasons = LatestJob(runner, "Why this label", self)
         self._why.answered.connect(self._on_votes)
-        for job in (self._picture, self._matches, self._why):
+        self._reasons.answered.connect(self._on_reasons)
+        for job in self._jobs:
             job.failed.connect(self._on_failed)
         self.other.failed.connect(self.failed)
         self.other.changed.connect(self._on_other_changed)
@@ -105,7 +125,11 @@ class ViewController(QObject):
     @property
     def busy(self) -> bool:
         """Whether something that was asked for is still being computed."""
-        return any(job.busy for job in (self._picture, self._matches, self._why)) or self.other.busy
+        return any(job.busy for job in self._jobs) or self.other.busy
+
+    @property
+    def _jobs(self) -> tuple[LatestJob, ...]:
+        return self._picture, self._matches, self._why, self._reasons
 
     def set_mode(self, mode: ViewMode) -> None:
         """Show the frame in another way."""
@@ -113,7 +137,7 @@ class ViewController(QObject):
         if mode is self._mode:
             return
         self._mode = mode
-        for job in (self._picture, self._matches, self._why):
+        for job in self._jobs:
             job.drop()
         self._clear()
         if mode.asks_a_pixel:
@@ -147,7 +171,7 @@ class ViewController(QObject):
 
     def close(self) -> bool:
         """End the worker and let go of the footage; whether it ended in time."""
-        for job in (self._picture, self._matches, self._why):
+        for job in self._jobs:
             job.drop()
         ended = self._runner.close()
         if ended and self._clip is not None:
@@ -201,7 +225,7 @@ class ViewController(QObject):
             view.set_heat_map(None)
             view.set_marks(())
         window.canvas.set_alternative_image(None)
-        window.companion.set_votes((), "")
+        window.companion.set_votes((), (), "")
         window.view_caption.show_text("")
         self.other.show_instead(None)
 
@@ -227,22 +251,21 @@ class ViewController(QObject):
         label = int(document.labels(frame)[int(point[1]), int(point[0])])
         asked = (label,) if label in document.objects else tuple(document.objects)
         sources = sorted({source for i in asked for source in document.sources(frame, i)})
-        if frame in document.keyframes or (label and not sources):
+        status = document.status(frame, label) if label in document.objects else FrameStatus.ABSENT
+        if frame in document.keyframes:
             text = f"Frame {frame} is a keyframe: its labels were given, nothing voted for them"
+        elif status in GIVEN or (label and not sources):
+            given = GIVEN.get(status, "given")
+            text = f"{self._name(label)} is {given} on this frame: nothing voted for it"
         elif not sources:
             text = "Nothing was propagated to this frame, so nothing voted for its labels"
         else:
             self._window.view_caption.show_text("Counting the votes…")
-            self._why.ask(
-                (frame, point),
-                self._clip.explain_task,
-                frame,
-                point,
-                document.snapshot(),
-                sources,
-                preset=self.preset(),
-                **self.model_settings(),
-            )
+            question = frame, point, document.snapshot(), sources
+            settings = {"preset": self.preset(), **self.model_settings()}
+            # The votes come at once; what motion and appearance say takes longer.
+            self._why.ask((frame, point), self._clip.explain_task, *question, **settings)
+            self._reasons.ask(frame, self._clip.reasons_task, *question, **settings)
             return
         self._clear()
         self._mark_question(point)
@@ -295,14 +318,55 @@ class ViewController(QObject):
             )
             for vote in votes.votes
         ]
-        shares = ", ".join(f"{self._name(label)} {share:.0%}" for label, share in votes.shares.items())
-        self._window.companion.set_votes(
-            rows, f"Votes: {shares}. The label also follows motion and appearance."
-        )
-        self._window.view_caption.show_text(
-            f"Pixel {int(votes.point[0])}, {int(votes.point[1])} is labelled {self._name(votes.label)}"
-        )
+        self._window.companion.set_votes(rows, self._reason_rows(None), "Asking motion and appearance…")
+        self._window.view_caption.show_text(self._labelled_text())
         self._on_vote_chosen(0)
+
+    @Slot(object)
+    def _on_reasons(self, reasons: LabelReasons) -> None:
+        votes = self._votes
+        if votes is None or (reasons.frame, reasons.point) != (votes.frame, votes.point):
+            return
+        document = self._session.document
+        edited = any(document.status(votes.frame, i) in GIVEN for i in document.objects)
+        sentence = reason_sentence(votes, reasons, self._name, edited=edited)
+        self._window.companion.set_reasons(self._reason_rows(reasons), sentence + ".")
+        self._window.view_caption.show_text(self._labelled_text())
+
+    def _labelled_text(self) -> str:
+        votes = self._votes
+        document, where = self._session.document, f"{int(votes.point[0])}, {int(votes.point[1])}"
+        text = f"Pixel {where} is labelled {self._name(votes.label)}"
+        if votes.label in document.objects:
+            text += provenance(
+                document.status(votes.frame, votes.label),
+                document.confidence(votes.frame, votes.label),
+                document.sources(votes.frame, votes.label),
+            )
+        return text
+
+    def _reason_rows(self, reasons: LabelReasons | None) -> list[ReasonRow]:
+        """What the label followed, the votes being those that are listed."""
+
+        def row(title: str, weight: float | None, shares: Mapping[int, float]) -> ReasonRow:
+            said = tuple(
+                (self._name(label), self._colour(label), share)
+                for label, share in shares.items()
+                if share >= LEAST_SHARE
+            )
+            return ReasonRow(title, weight if weight is None or weight >= LEAST_WEIGHT else 0.0, said)
+
+        if reasons is None or not reasons.opinions:
+            return [row("Votes", None, self._votes.shares)]
+        rows = [
+            row(
+                OPINION_NAMES[opinion.kind].capitalize(),
+                opinion.weight,
+                self._votes.shares if opinion.kind == "match" else opinion.shares,
+            )
+            for opinion in reasons.opinions
+        ]
+        return [*rows, row("Together", None, reasons.together)]
 
     @Slot(object)
     def _on_vote_chosen(self, index: int) -> None:

@@ -68,7 +68,8 @@ def labels(index: int) -> np.ndarray:
     return mask
 
 
-STATE = SimpleNamespace(labels=labels)
+MASKS = {index: object() for index in range(FRAMES)}
+STATE = SimpleNamespace(labels=labels, size=(WIDTH, HEIGHT), masks=MASKS)
 
 
 @pytest.fixture
@@ -143,6 +144,26 @@ def test_the_votes_for_a_pixel_of_the_square_come_from_the_square(views):
 def test_nobody_votes_on_a_keyframe(views):
     with pytest.raises(UserError, match="given, not propagated"):
         views.explain_task(Context(), 6, (60.0, 48.0), STATE, (6,), **SETTINGS)
+
+
+def test_reasons_agree_with_the_label_and_further_pixels_cost_nothing(views):
+    found = views.reasons_task(Context(), 6, (60.0, 48.0), STATE, (0,), **SETTINGS)
+    assert {opinion.kind for opinion in found.opinions} == {"match", "motion", "appearance"}
+    assert sum(opinion.weight for opinion in found.opinions) == pytest.approx(1)
+    assert next(iter(found.together)) == 3
+    background = views.reasons_task(Context(reports=0), 6, (150.0, 10.0), STATE, (0,), **SETTINGS)
+    assert next(iter(background.together)) == 0
+    changed = SimpleNamespace(labels=labels, size=(WIDTH, HEIGHT), masks={**MASKS, 5: object()})
+    with pytest.raises(Cancelled):
+        views.reasons_task(Context(reports=0), 6, (60.0, 48.0), changed, (0,), **SETTINGS)
+
+
+def test_between_two_keyframes_both_ways_have_a_say(views):
+    point = (48.0, 48.0)
+    both, one = (views.reasons_task(Context(), 6, point, STATE, keys, **SETTINGS) for keys in ((0, 9), (0,)))
+    assert next(iter(both.together)) == 3
+    assert both.together != one.together
+    assert sum(both.together.values()) == pytest.approx(1)
 
 
 def test_fitting_can_be_cancelled_and_goes_on_where_it_was(views, source):

@@ -7,10 +7,12 @@ import threading
 import numpy as np
 import pytest
 from PySide6.QtCore import QPoint, Qt
+from PySide6.QtGui import QTextDocument
 from PySide6.QtTest import QTest
 from window_fakes import FRAMES, Views, square
 
 from smtc_app.core import commands
+from smtc_app.core.annotation import FrameStatus
 from smtc_app.core.errors import UserError
 from smtc_app.core.views import OtherFrame, ViewMode
 from smtc_app.jobs.runner import JobRunner
@@ -24,6 +26,12 @@ MODE_KEYS = {
     ViewMode.CONSISTENCY: Qt.Key.Key_F8,
     ViewMode.IMAGE: Qt.Key.Key_F3,
 }
+
+
+def _plain(html):
+    document = QTextDocument()
+    document.setHtml(html)
+    return document.toPlainText().replace("\n", "")
 
 
 def _until(qtbot, condition) -> None:
@@ -179,7 +187,13 @@ def test_votes_are_listed_marked_and_lead_to_their_frames(annotated, qtbot):
     assert views._clip.asked[-1] == (ViewMode.WHY, 5, (8.5, 8.5), (0,))
     first = window.companion.votes.topLevelItem(0)
     assert [first.text(column) for column in range(4)] == ["70%", "object 1", "4", "5, 6"]
-    assert "object 1 70%, background 30%" in window.companion.summary.text()
+    _until(qtbot, lambda: "Together" in window.companion.summary.text())
+    said = _plain(window.companion.summary.text())
+    assert said.startswith("Votes say object 1 and outweigh appearance (background).")
+    assert "Appearance■ background 80%, ■ object 1 20%60% of the say" in said
+    assert "Votes■ object 1 70%, ■ background 30%40% of the say" in said, "as they are listed"
+    assert "Motion■ object 1 100%not counted" in said
+    assert "object 1 · propagated from frame 0" in window.view_caption.text()
     _until(qtbot, lambda: window.companion.caption.text() == "Frame 4")
     assert [(mark.x, mark.y) for mark in window.companion.view._marks] == [(5, 6)]
     place = window.companion.votes.visualItemRect(window.companion.votes.topLevelItem(1)).center()
@@ -200,6 +214,19 @@ def test_where_nothing_voted_it_says_so(application, qtbot, frame, said):
     _click(application, 8, 8)
     assert said in application.window.view_caption.text()
     assert application.views._clip.asked == []
+
+
+def test_what_was_corrected_on_the_frame_needs_no_votes(annotated, qtbot):
+    document = annotated.session.document
+    labels = np.array(document.labels(5))
+    labels[40:44, 40:44] = 1
+    annotated.session.push(commands.SetLabels(5, labels))
+    annotated.session.push(commands.SetKeyframe(5, False))
+    assert document.status(5, 1) is FrameStatus.CORRECTED
+    _key(annotated, Qt.Key.Key_F7)
+    _click(annotated, 41, 41)
+    assert "object 1 is corrected by hand on this frame" in annotated.window.view_caption.text()
+    assert annotated.views._clip.asked == []
 
 
 def test_a_click_still_picks_in_the_other_modes(annotated, qtbot):

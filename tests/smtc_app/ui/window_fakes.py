@@ -12,7 +12,15 @@ from smtc_app.core.dataset import Dataset, VideoEntry
 from smtc_app.core.document import Document, ProposalMask
 from smtc_app.core.errors import UserError
 from smtc_app.core.export import ExportResult
-from smtc_app.core.views import LabelVote, LabelVotes, PixelMatches, ViewMode, ViewPicture
+from smtc_app.core.views import (
+    LabelReasons,
+    LabelVote,
+    LabelVotes,
+    Opinion,
+    PixelMatches,
+    ViewMode,
+    ViewPicture,
+)
 from smtc_app.io.frame_cache import FrameCache
 from smtc_app.jobs.opened import FoundDataset, Opened
 
@@ -215,6 +223,16 @@ class Views:
             LabelVote(sources[0], 7.0, 8.0, 0, 0.3, 0.9),
         )
         return LabelVotes(frame, point, label, votes)
+
+    def reasons_task(self, ctx, frame, point, state, sources, *, preset, **_settings):
+        """Appearance contradicts the label and outweighs everything but the truth."""
+        label = int(state.labels(frame)[int(point[1]), int(point[0])])
+        opinions = (
+            Opinion("appearance", 0.6, {0: 0.8, label: 0.2}),
+            Opinion("match", 0.4, {label: 1.0}),
+            Opinion("motion", 0.0, {label: 1.0}),
+        )
+        return LabelReasons(frame, point, opinions, {label: 0.6, 0: 0.4})
 
     def frame_task(self, ctx, index):
         return index, self.source[index]
