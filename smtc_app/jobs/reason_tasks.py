@@ -92,7 +92,8 @@ class LabelReasoner:
 
         def labelled(index: int) -> Labelled:
             ctx.progress(0, 0, f"looking at frame {index}")
-            return Labelled(index, self._frame_of(index), state.labels(index))
+            # Torch takes no arrays that cannot be written to.
+            return Labelled(index, np.array(self._frame_of(index)), state.labels(index))
 
         def between() -> None:
             if ctx.cancelled():
@@ -101,7 +102,7 @@ class LabelReasoner:
         return repeat_step(
             model,
             frame,
-            self._frame_of(frame),
+            np.array(self._frame_of(frame)),
             keyframes=[labelled(index) for index in side.keyframes],
             recent=[labelled(index) for index in side.recent],
             config=config,

@@ -24,6 +24,8 @@ from smtc_app.ui.view_caption import ViewCaption
 
 LIST_HEIGHT_PX, LEAST_LIST_HEIGHT_PX = 172, 84
 SWATCH_PX = 12
+UNCOUNTED = "not counted: it errs where things move this fast"
+"""Only motion can lose all of its weight."""
 HEADERS = ("Weight", "Label", "Frame", "Pixel", "Likeness")
 
 
@@ -127,7 +129,7 @@ def _reason_table(reasons: Sequence[ReasonRow], sentence: str) -> str:
     soft = Theme.current().colours.text_soft
     lines = []
     for row in reasons:
-        weight = "" if row.weight is None else f"{row.weight:.0%} of the say" if row.weight else "not counted"
+        weight = "" if row.weight is None else f"{row.weight:.0%} of the say" if row.weight else UNCOUNTED
         said = ", ".join(
             f"<span style='color:rgb{colour}'>■</span> {html.escape(name)} {share:.0%}"
             for name, colour, share in row.said

@@ -192,7 +192,7 @@ def test_votes_are_listed_marked_and_lead_to_their_frames(annotated, qtbot):
     assert said.startswith("Votes say object 1 and outweigh appearance (background).")
     assert "Appearance■ background 80%, ■ object 1 20%60% of the say" in said
     assert "Votes■ object 1 70%, ■ background 30%40% of the say" in said, "as they are listed"
-    assert "Motion■ object 1 100%not counted" in said
+    assert "Motion■ object 1 100%not counted: it errs" in said
     assert "object 1 · propagated from frame 0" in window.view_caption.text()
     _until(qtbot, lambda: window.companion.caption.text() == "Frame 4")
     assert [(mark.x, mark.y) for mark in window.companion.view._marks] == [(5, 6)]
