@@ -31,6 +31,7 @@ from torch import Tensor, nn
 from . import augment
 from .backbone import Backbone
 from .data import ClipCache, sample_indices
+from .losses import in_full_precision
 from .smtc import SMTC
 from .train_config import DenseConfig
 from .train_pictures import feature_colours
@@ -160,6 +161,7 @@ def align(features: Tensor, to_first: Tensor, size: tuple[int, int]) -> tuple[Te
     return sampled, valid
 
 
+@in_full_precision
 def dense_losses(
     student: Tensor,
     teacher: Tensor,
@@ -171,7 +173,8 @@ def dense_losses(
 ) -> dict[str, Tensor]:
     """The terms of the objective, unweighted scalars.
 
-    `student`, `teacher` (B,T,N,C), L2-normalised, on one grid of `size`; `valid` (B,N) bool.
+    `student`, `teacher` (B,T,N,C), L2-normalised, on one grid of `size`; `valid` (B,N) bool. In float32 under
+    autocast, too: in 8 bits of bfloat16 many of the anchors are equally similar, and the first of them wins.
     """
     B, T, N, C = student.shape
     device = student.device

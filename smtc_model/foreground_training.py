@@ -16,6 +16,7 @@ Letters: B frames, H x W pixels.
 from __future__ import annotations
 
 import copy
+import threading
 from collections import OrderedDict
 from typing import NamedTuple
 
@@ -157,20 +158,28 @@ class ForegroundObjective:
 
 
 class _MotionMemory:
-    """Speeds of frames, computed once; the frames not asked for the longest are forgotten first."""
+    """Speeds of frames, computed once; the frames not asked for the longest are forgotten first.
+
+    Any thread may ask.
+    """
 
     def __init__(self) -> None:
         self._known: OrderedDict[tuple[int, int], np.ndarray | None] = OrderedDict()
+        self._lock = threading.Lock()
 
     def __call__(self, cache: ClipCache, number: int, index: int) -> np.ndarray | None:
         key = number, index
-        if key not in self._known:
-            found = speed_against_camera(cache, number, index)
-            self._known[key] = None if found is None else found.astype(np.float16)
+        with self._lock:
+            if key in self._known:
+                self._known.move_to_end(key)
+                return self._known[key]
+        found = speed_against_camera(cache, number, index)
+        speed = None if found is None else found.astype(np.float16)
+        with self._lock:
+            self._known[key] = speed
             while len(self._known) > _REMEMBERED:
                 self._known.popitem(last=False)
-        self._known.move_to_end(key)
-        return self._known[key]
+        return speed
 
 
 def make_batch(

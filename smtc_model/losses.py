@@ -13,7 +13,7 @@ from __future__ import annotations
 import functools
 import itertools
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -23,6 +23,8 @@ from torch import Tensor
 
 from .sinkhorn import sinkhorn_scalings
 from .smtc import ClipOutput
+
+T = TypeVar("T")
 
 _EPSILON = 1e-8
 _MARGIN = 0.5
@@ -38,12 +40,14 @@ class Losses(NamedTuple):
     instance: Tensor
 
 
-def _in_full_precision(loss: Callable[..., Tensor]) -> Callable[..., Tensor]:
+def in_full_precision(loss: Callable[..., T]) -> Callable[..., T]:
+    """Decorates a loss: under autocast, too, it is computed in float32, whatever its tensors come in."""
+
     def widened(value: Any) -> Any:
         return value.float() if isinstance(value, Tensor) and value.is_floating_point() else value
 
     @functools.wraps(loss)
-    def wrapped(*args: Any, **kwargs: Any) -> Tensor:
+    def wrapped(*args: Any, **kwargs: Any) -> T:
         device = next(value.device for value in (*args, *kwargs.values()) if isinstance(value, Tensor))
         with torch.autocast(device.type, enabled=False):
             return loss(*map(widened, args), **{name: widened(value) for name, value in kwargs.items()})
@@ -59,7 +63,7 @@ def smtc_losses(student: ClipOutput, teacher: ClipOutput) -> Losses:
     return Losses(consistency + distinctness + instance, consistency, distinctness, instance)
 
 
-@_in_full_precision
+@in_full_precision
 def consistency_loss(
     student_logits: Tensor,
     teacher_logits: Tensor,
@@ -99,7 +103,7 @@ def consistency_loss(
     return -(target * log_masks[:, i]).sum(dim=(2, 3)).mean()
 
 
-@_in_full_precision
+@in_full_precision
 def distinctness_loss(student_logits: Tensor) -> Tensor:
     """Mean cosine between the maps of different semantics in a frame; student_logits (B,T,S,h,w)."""
     semantics = student_logits.shape[2]
@@ -111,7 +115,7 @@ def distinctness_loss(student_logits: Tensor) -> Tensor:
     return off_diagonal.mean() / (semantics * (semantics - 1))
 
 
-@_in_full_precision
+@in_full_precision
 def instance_loss(
     student_embeddings: Tensor,
     teacher_embeddings: Tensor,

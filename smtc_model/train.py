@@ -23,6 +23,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,8 @@ from .errors import ModelError
 from .train_config import DenseConfig, ForegroundConfig, SlotConfig, TrainConfig, from_dict
 
 if TYPE_CHECKING:
+    import torch
+
     from .data import ClipCache
     from .smtc import SMTC
     from .training import Objective, Processes, Trainer
@@ -38,6 +41,8 @@ logger = logging.getLogger(__name__)
 
 _Specific = DenseConfig | SlotConfig | ForegroundConfig
 MODEL_FILE = "model.safetensors"
+LOG_FILE = "log.jsonl"
+EVENTS_FOLDER = "events"
 _SPECIFIC = {"dense": DenseConfig, "smtc": SlotConfig, "foreground": ForegroundConfig}
 # What differs from the defaults of TrainConfig; the paper's "efficient" schedule, one of its four GPUs.
 _DEFAULTS: dict[str, dict[str, Any]] = {
@@ -77,6 +82,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 (default: %(default)s)")
     parser.add_argument("--threads", type=int, metavar="N", help="CPU threads (default: PyTorch's choice)")
     parser.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="threads that make batches ahead (default: as many as there are CPUs but one, 8 at most, where "
+        "the device is a GPU, else 0)",
+    )
+    parser.add_argument(
         "--stop-at", type=int, metavar="STEP", help="end early, with the schedule of all steps"
     )
     parser.add_argument("--save-minutes", type=float, default=5.0, help="between checkpoints (default: 5)")
@@ -115,6 +127,8 @@ def run(args: argparse.Namespace) -> int:
         if args.threads < 1:
             raise ModelError(f"--threads must be at least 1, got {args.threads}")
         torch.set_num_threads(args.threads)
+    if args.workers is not None and args.workers < 0:
+        raise ModelError(f"--workers must not be negative, got {args.workers}")
     stored = _check_output(args)
     objective_name = stored["objective"] if stored else args.objective
     try:
@@ -141,12 +155,13 @@ def _train(
     config: TrainConfig,
     specific: _Specific,
     stored: dict[str, Any] | None,
-    device,
+    device: torch.device,
     processes: Processes,
 ) -> None:
     from .training import Trainer, run_steps
 
-    trainer = Trainer(objective, cache, config, device=device, processes=processes)
+    workers = _default_workers(device, processes) if args.workers is None else args.workers
+    trainer = Trainer(objective, cache, config, device=device, processes=processes, workers=workers)
     if stored is not None:
         trainer.load_state_dict(stored)
     head = processes.rank == 0
@@ -166,30 +181,46 @@ def _train(
             last_save = time.monotonic()
 
     try:
-        with _stop_by_exception():
-            run_steps(trainer, until=until, on_step=on_step)
+        with _stop_between_steps() as stop_asked:
+            run_steps(trainer, until=until, on_step=on_step, stop=stop_asked)
+            # Not after an error: what a broken step leaves is no state to go on from, the last checkpoint is.
+            if record is not None:
+                record.save()
+        if stop_asked():
+            raise KeyboardInterrupt
     finally:
+        trainer.close()
         if record is not None:
-            record.save()
             record.close()
 
 
-@contextlib.contextmanager
-def _stop_by_exception():
-    """SIGTERM and SIGINT end the run between two instructions, so that the checkpoint is still written.
+def _default_workers(device: torch.device, processes: Processes) -> int:
+    """A GPU would wait for batches; on the CPU steps and batches share the same cores."""
+    if device.type == "cpu":
+        return 0
+    return max(1, min(8, (os.cpu_count() or 2) // processes.count - 1))
 
-    Explicitly for SIGINT too: shells start background jobs with it ignored.
+
+@contextlib.contextmanager
+def _stop_between_steps() -> Iterator[Callable[[], bool]]:
+    """Gives what tells whether SIGTERM or SIGINT has come; the second one ends the run at once.
+
+    A run that ends within a step cannot be gone on with as if it had not stopped. Explicitly for SIGINT too:
+    shells start background jobs with it ignored.
     """
+    asked = threading.Event()
 
     def stop(signal_number: int, frame: object) -> None:
-        raise KeyboardInterrupt
+        if asked.is_set():
+            raise KeyboardInterrupt
+        asked.set()
 
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield asked.is_set
         return
     old = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield
+        yield asked.is_set
     finally:
         for number, handler in old.items():
             signal.signal(number, handler)
@@ -218,8 +249,9 @@ class _Record:
         self._sums: dict[str, float] = {}
         self._count = 0
         self._started = time.monotonic()
-        self._log = (folder / "log.jsonl").open("a", encoding="utf-8")
-        self._events = _summary_writer(folder)
+        _forget_later(folder / LOG_FILE, trainer.step_number)
+        self._log = (folder / LOG_FILE).open("a", encoding="utf-8")
+        self._events = _summary_writer(folder, purge_step=trainer.step_number + 1)
         self._bar = tqdm(total=config.steps, initial=trainer.step_number, unit="step", dynamic_ncols=True)
 
     def add(self, step: int, values: dict[str, float]) -> None:
@@ -274,7 +306,16 @@ class _Record:
             self._events.close()
 
 
-def _summary_writer(folder: Path):
+def _forget_later(log: Path, step: int) -> None:
+    """Leave out the lines of a log that a run which goes on behind `step` will write again."""
+    if not log.exists():
+        return
+    lines = log.read_text(encoding="utf-8").splitlines(keepends=True)
+    kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
+    log.write_text("".join(kept), encoding="utf-8")
+
+
+def _summary_writer(folder: Path, *, purge_step: int):
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
@@ -282,7 +323,7 @@ def _summary_writer(folder: Path):
             "TensorBoard is not installed, so there are no events, only log.jsonl (pip install tensorboard)"
         )
         return None
-    return SummaryWriter(str(folder / "events"))
+    return SummaryWriter(str(folder / EVENTS_FOLDER), purge_step=purge_step)
 
 
 def _check_output(args: argparse.Namespace) -> dict[str, Any] | None:
@@ -300,7 +341,7 @@ def _check_output(args: argparse.Namespace) -> dict[str, Any] | None:
         )
     try:
         output.mkdir(parents=True, exist_ok=True)
-        for old in (output / FILE_NAME, output / "log.jsonl"):
+        for old in (output / FILE_NAME, output / LOG_FILE, *(output / EVENTS_FOLDER).glob("events.out.*")):
             old.unlink(missing_ok=True)
     except OSError as error:
         raise ModelError(f"{output} cannot be written: {error.strerror or error}") from error

@@ -22,6 +22,7 @@ import torch
 import torch.distributed
 from torch import Tensor, nn
 
+from .batches import BatchesAhead
 from .data import ClipCache
 from .errors import ModelError
 from .smtc import SMTC
@@ -67,7 +68,10 @@ class Processes:
 
 
 class Trainer:
-    """One objective on its way: `step` advances it, `state_dict` holds everything to go on from."""
+    """One objective on its way: `step` advances it, `state_dict` holds everything to go on from.
+
+    workers: threads that make batches ahead; 0: none, each step makes its own. They change no number.
+    """
 
     def __init__(
         self,
@@ -77,6 +81,7 @@ class Trainer:
         *,
         device: torch.device,
         processes: Processes | None = None,
+        workers: int = 0,
     ) -> None:
         self.objective = objective
         self.config = config
@@ -92,12 +97,22 @@ class Trainer:
         )
         self._dtype = amp_dtype(config.amp, device)
         self._scaler = torch.amp.GradScaler(device.type, enabled=self._dtype is torch.float16)
+        self._batches = BatchesAhead(self._made, parts=config.accumulate, workers=workers)
 
     def batch(self, step: int, part: int = 0) -> Any:
         """The batch of a step, on the device; a function of the seed, the step, the part and the process."""
+        return self._moved(self._made(step, part))
+
+    def _made(self, step: int, part: int) -> Any:
+        """A batch in the host's memory; any thread may ask."""
         rng = np.random.default_rng(step_seed(self.config.seed, step, part, self._processes.rank))
         clips = self.config.clips // self.config.accumulate
         batch = self.objective.make_batch(self._cache, clips, rng)
+        if self._device.type != "cuda":
+            return batch
+        return type(batch)(*(tensor.pin_memory() for tensor in batch))
+
+    def _moved(self, batch: Any) -> Any:
         return type(batch)(*(tensor.to(self._device, non_blocking=True) for tensor in batch))
 
     def step(self) -> dict[str, float]:
@@ -115,20 +130,22 @@ class Trainer:
             seed = step_seed(config.seed, step, part, self._processes.rank)
             torch.manual_seed(seed)  # dropout and the like, so that resuming repeats them
             generator = torch.Generator().manual_seed(seed)
-            batch = self.batch(step, part)
+            batch = self._moved(self._batches.take(step, part))
             with torch.autocast(self._device.type, self._dtype, enabled=self._dtype is not None):
                 losses = self.objective.losses(batch, generator)
             self._scaler.scale(losses["total"] / config.accumulate).backward()
-            for name, value in losses.items():
-                sums[name] = sums.get(name, 0.0) + float(value.detach()) / config.accumulate
+            values = torch.stack([value.detach().float() for value in losses.values()]).tolist()
+            for name, value in zip(losses, values, strict=True):  # the device was waited for once
+                sums[name] = sums.get(name, 0.0) + value / config.accumulate
         if not math.isfinite(sums["total"]):
             raise ModelError(
                 f"Training diverged at step {step}: the loss is {sums['total']}. "
-                "Resume with a lower --lr, or with --amp off."
+                "Go on from the last checkpoint (--resume) with a lower --lr or --amp off, or start anew so."
             )
-        self._scaler.unscale_(self._optimiser)
         parameters = [p for group in self._groups for p in group.parameters if p.grad is not None]
+        # Before they are unscaled: whether a step is left out must not differ between processes.
         self._average_gradients(parameters)
+        self._scaler.unscale_(self._optimiser)
         norm = nn.utils.clip_grad_norm_(parameters, config.clip_gradient)
         self._scaler.step(self._optimiser)
         self._scaler.update()
@@ -136,6 +153,18 @@ class Trainer:
         self.objective.update_teacher(teacher_momentum(config, step), step)
         self.step_number += 1
         return {**sums, "gradient_norm": float(norm), "lr": rate}
+
+    def agreed(self, wish: bool) -> bool:
+        """Whether any process wishes so; all have to ask, or those that do wait for ever."""
+        if self._processes.count == 1:
+            return wish
+        votes = torch.tensor(float(wish), device=self._device)
+        torch.distributed.all_reduce(votes)
+        return bool(votes > 0)
+
+    def close(self) -> None:
+        """End the threads."""
+        self._batches.close()
 
     def state_dict(self) -> dict[str, Any]:
         return {
@@ -213,8 +242,12 @@ def run_steps(
     *,
     until: int,
     on_step: Callable[[int, dict[str, float]], None],
+    stop: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Advance to step number `until`, telling `on_step(step, values)` after each one."""
-    while trainer.step_number < until:
+    """Advance to step number `until`, telling `on_step(step, values)` after each one.
+
+    stop: asked between steps; ends early when it says True in any process.
+    """
+    while trainer.step_number < until and not trainer.agreed(stop()):
         values = trainer.step()
         on_step(trainer.step_number, values)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import socket
 
 import numpy as np
@@ -15,6 +16,7 @@ from smtc_model.backbone import create_backbone
 from smtc_model.data import open_cache
 from smtc_model.dense_training import DenseObjective, align, anchor_positions, dense_losses
 from smtc_model.errors import ModelError
+from smtc_model.foreground_training import ForegroundObjective
 from smtc_model.smtc import SMTC
 from smtc_model.train_checkpoint import FILE_NAME, load_checkpoint, step_seed
 from smtc_model.train_config import (
@@ -107,6 +109,91 @@ def test_resuming_equals_not_stopping(arguments, tmp_path, kind):
     assert [[row[v] for v in values] for row in read_log(tmp_path / "whole")] == [
         [row[v] for v in values] for row in read_log(tmp_path / "parts")
     ]
+
+
+def foreground(arguments, *flags, **options):
+    return arguments("--objective", "foreground", *flags, **({"size": 96, "warmup": 1} | options))
+
+
+@pytest.mark.parametrize("kind", [dense, smtc, foreground])
+def test_threads_that_make_batches_ahead_change_no_number(arguments, tmp_path, kind):
+    common = {"steps": 3, "clips": 2, "accumulate": 2}
+    train.run(kind(arguments, output="alone", workers=0, **common))
+    train.run(kind(arguments, output="ahead", workers=3, **common))
+    _assert_equal(*(load_checkpoint(tmp_path / name) for name in ("alone", "ahead")))
+
+
+@pytest.mark.parametrize("kind", [dense, foreground])
+def test_a_run_that_is_interrupted_in_a_step_ends_behind_it_and_goes_on_as_if_it_had_not(
+    arguments, tmp_path, monkeypatch, kind
+):
+    train.run(kind(arguments, output="whole", steps=4))
+    make = DenseObjective.update_teacher if kind is dense else ForegroundObjective.update_teacher
+    objective = DenseObjective if kind is dense else ForegroundObjective
+
+    def interrupted(self, momentum, step):
+        if step == 1:
+            signal.raise_signal(signal.SIGTERM)  # the optimiser has stepped, the teacher has not
+        make(self, momentum, step)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(objective, "update_teacher", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            train.run(kind(arguments, output="parts", steps=4))
+    assert load_checkpoint(tmp_path / "parts")["step"] == 2
+    train.run(arguments("--resume", output="parts"))
+    _assert_equal(*(load_checkpoint(tmp_path / name) for name in ("whole", "parts")))
+
+
+def test_a_step_that_fails_leaves_the_last_checkpoint_as_it_was(arguments, tmp_path, monkeypatch):
+    train.run(dense(arguments, "--stop-at", "1", steps=4))
+    before = load_checkpoint(tmp_path / "run")
+
+    def broken(self, batch, generator):
+        with torch.no_grad():
+            self.student.net.project.weight.fill_(float("nan"))
+        return losses(self, batch, generator)
+
+    losses = DenseObjective.losses
+    monkeypatch.setattr(DenseObjective, "losses", broken)
+    with pytest.raises(ModelError, match="diverged"):
+        train.run(arguments("--resume"))
+    _assert_equal(load_checkpoint(tmp_path / "run"), before)
+
+
+def test_a_resumed_run_repeats_no_line_of_the_log(arguments, tmp_path):
+    train.run(dense(arguments, steps=3))
+    log = tmp_path / "run" / "log.jsonl"
+    with log.open("a") as file:  # as a run that was killed behind its last checkpoint leaves it
+        file.write('{"step": 4, "total": 1.0}\n{"step": 5, "to')
+    train.run(arguments("--resume", steps=5))
+    assert [row["step"] for row in read_log(tmp_path / "run")] == [1, 2, 3, 4, 5]
+
+
+def test_a_run_that_starts_anew_leaves_no_events_of_the_one_before(arguments, tmp_path):
+    pytest.importorskip("tensorboard")
+    train.run(dense(arguments, steps=1))
+    (old,) = (tmp_path / "run" / "events").iterdir()
+    train.run(dense(arguments, "--overwrite", steps=1))
+    assert not old.exists()
+
+
+def test_dense_losses_are_computed_in_full_precision_under_autocast():
+    generator = torch.Generator().manual_seed(0)
+    features = torch.nn.functional.normalize(torch.randn(2, 3, 16, 8, generator=generator), dim=-1)
+    valid = torch.ones(2, 16, dtype=torch.bool)
+
+    def losses():
+        seeded = torch.Generator().manual_seed(0)
+        return dense_losses(
+            features, features.roll(1, 0), valid, DenseConfig(anchors=2), generator=seeded, size=(4, 4)
+        )
+
+    exact = losses()
+    with torch.autocast("cpu", torch.bfloat16):
+        lower = losses()
+    for name, value in exact.items():
+        assert torch.equal(value, lower[name]), name
 
 
 def _assert_equal(one, other):
@@ -315,6 +402,7 @@ def test_another_run_is_not_overwritten_unasked(arguments, tmp_path):
         ({"backbone": "colour-texture"}, "nothing to train"),
         ({"device": "cuda:99"}, "cuda:99"),
         ({"threads": 0}, "--threads"),
+        ({"workers": -1}, "--workers"),
         ({"amp": "fp16"}, "GPU"),
     ],
 )
