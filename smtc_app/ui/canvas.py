@@ -17,6 +17,7 @@ from smtc_app.ui.drawing_view import DrawingView
 from smtc_app.ui.gestures import Pick
 from smtc_app.ui.magnet import reach_of
 from smtc_app.ui.space_hold import SpaceHold
+from smtc_app.ui.stroke_preview import StrokePreview
 from smtc_app.ui.tools import (
     CLOSE_DISTANCE_PX,
     DRAG_DISTANCE_PX,
@@ -34,6 +35,7 @@ _BUTTONS = {
     Qt.MouseButton.MiddleButton: Button.MIDDLE,
     Qt.MouseButton.RightButton: Button.RIGHT,
 }
+_DRAWING = (Intent.STROKE, Intent.ERASE, Intent.CORNER, Intent.LASSO)
 _FINISH_KEYS = (Qt.Key.Key_Return, Qt.Key.Key_Enter)
 
 
@@ -43,6 +45,7 @@ class Canvas(DrawingView):
     Signals, besides those of `DrawingView`:
         stroke_finished: a `tools.StrokeEvent`; change the document and call `set_labels` in the slot.
         clicked: ((x, y), modifiers) of a pick inside the frame, whole pixels and Qt.KeyboardModifiers.
+        drawing_begun: None; a stroke or an outline is about to begin.
         play_requested: None; Space was tapped, not held to pan.
         anchor_set: ((x, y), reach) of the corner that an outline goes on from along edges, `reach` frame
             pixels around; answer with `set_live_wire`.
@@ -51,6 +54,7 @@ class Canvas(DrawingView):
 
     stroke_finished = Signal(object)
     clicked = Signal(object)
+    drawing_begun = Signal(object)
     play_requested = Signal(object)
     anchor_set = Signal(object)
     outline_refused = Signal(object)
@@ -73,6 +77,7 @@ class Canvas(DrawingView):
         if name not in TOOLS:
             raise ValueError(f"tool {name!r}: must be one of {', '.join(TOOLS)}")
         if name != self._tool:
+            self.finish_stroke()
             self.cancel_gesture()
             self.drop_edit_preview()
             self._tool = name
@@ -114,6 +119,8 @@ class Canvas(DrawingView):
         self._move_cursor(event.position())
         alt = bool(event.modifiers() & Qt.KeyboardModifier.AltModifier)
         intent = intent_of(self._tool, button, space=self._space.held, alt=alt)
+        if intent in _DRAWING:
+            self.drawing_begun.emit(None)
         point = self.frame_position(event.position())
         self._press, self._button = event.position(), event.button()
         self.drop_edit_preview()
@@ -138,6 +145,9 @@ class Canvas(DrawingView):
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         """Go on with what was begun, or hover."""
         position = event.position()
+        if self._button is not None and not event.buttons() & self._button:
+            # The release went elsewhere (a dialog came up, say): what it would have ended must not go on.
+            self._let_go(position, event.modifiers())
         self._pan_to(position)
         self._move_cursor(position)
         piece = self._gestures.move(
@@ -153,15 +163,19 @@ class Canvas(DrawingView):
         """Finish what was begun with this button."""
         if event.button() != self._button:
             event.ignore()
-            return
+        else:
+            self._let_go(event.position(), event.modifiers())
+
+    def _let_go(self, position: QPointF, modifiers: Qt.KeyboardModifier) -> None:
         self._button = None
         panned = self._gestures.intent is Intent.PAN
         lasso = self._gestures.intent is Intent.LASSO and self._gestures.outline is not None
-        point = self.frame_position(event.position())
+        point = self.frame_position(position)
         self._follow_edges(last=True)
+        preview = self._preview
         finished = self._gestures.release(
             point,
-            dragged=self._dragged(event.position()),
+            dragged=self._dragged(position),
             inside=self._inside(point),
             radius_px=self._radius_px,
             reach_px=self._in_frame_px(CLOSE_DISTANCE_PX),
@@ -169,17 +183,28 @@ class Canvas(DrawingView):
         if panned:
             self._pan_from = None
             self._update_cursor()
-        preview = self._preview
         if isinstance(finished, StrokeEvent):
             self.stroke_finished.emit(finished)
         elif isinstance(finished, Pick):
-            self.clicked.emit(((int(finished.point[0]), int(finished.point[1])), event.modifiers()))
+            self.clicked.emit(((int(finished.point[0]), int(finished.point[1])), modifiers))
         elif lasso and finished is None:
             self.outline_refused.emit(self._tool)
-        if preview is not None and self._preview is preview:
-            # Nobody took the stroke (a locked object, say): show what the document holds.
-            self._drop_preview()
+        self._drop_untaken(preview)
         self.update()
+
+    def finish_stroke(self) -> bool:
+        """End the stroke in progress as if the button had come up; whether there was one."""
+        preview, event = self._preview, self._gestures.finish_stroke()
+        if event is not None:
+            self.stroke_finished.emit(event)
+            self._drop_untaken(preview)
+            self.update()
+        return event is not None
+
+    def _drop_untaken(self, preview: StrokePreview | None) -> None:
+        """Show what the document holds when nobody took the stroke (a locked object, say)."""
+        if preview is not None and self._preview is preview:
+            self._drop_preview()
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
         """Close a polygon; everything else takes it for a second press."""

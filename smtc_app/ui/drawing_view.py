@@ -39,9 +39,11 @@ class DrawingView(PictureView):
     Signals:
         hovered: a `tools.HoverEvent` (x, y, label), or None when the cursor leaves the frame.
         brush_radius_changed: the new radius in frame pixels.
+        drawing_lost: None; another frame came while something was being drawn for the one before.
     """
 
     hovered = Signal(object)
+    drawing_lost = Signal(object)
     brush_radius_changed = Signal(object)
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -60,12 +62,14 @@ class DrawingView(PictureView):
 
     def set_frame(self, rgb: np.ndarray | None) -> None:
         """Show a frame, see `PictureView.set_frame`. A gesture in progress was meant for the frame before."""
-        self.cancel_gesture()
+        lost = self.cancel_gesture()
         self._magnet.image = rgb
         old = self.frame_size
         super().set_frame(rgb)
         if self.frame_size != old:
             self._labels = None
+        if lost:
+            self.drawing_lost.emit(None)
 
     def set_labels(self, labels: np.ndarray | None, dirty_box: Box | None = None) -> None:
         """Show a label map, see `PictureView.set_labels`; takes the place of a stroke's preview.

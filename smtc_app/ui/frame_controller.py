@@ -143,6 +143,14 @@ class FrameController(QObject):
             self._timer.stop()
             self.playing_changed.emit(False)
 
+    def hold(self) -> None:
+        """Stop playing on the frame that is on the screen: one that is still being decoded is not shown."""
+        if self._playing:
+            self.pause()
+            if 0 <= self._shown != self._wanted:
+                self._wanted = self._shown
+                self.requested.emit(self._shown)
+
     def set_speed(self, speed: float) -> None:
         """How many seconds of footage pass in a second."""
         self._speed = speed

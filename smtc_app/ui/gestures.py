@@ -75,11 +75,9 @@ class Gestures:
         self, point: Point, *, dragged: bool, inside: bool, radius_px: float, reach_px: float
     ) -> StrokeEvent | Pick | None:
         """The button comes up; what that finished."""
-        intent, self.intent = self.intent, Intent.NOTHING
         if self.stroke is not None:
-            stroke, self.stroke = self.stroke, None
-            tool = "eraser" if intent is Intent.ERASE else "brush"
-            return StrokeEvent(tool, tuple(stroke.points), stroke.radius_px)
+            return self.finish_stroke()
+        intent, self.intent = self.intent, Intent.NOTHING
         if intent is Intent.LASSO:
             event = self.close_outline(radius_px, "lasso")
             self.outline = None
@@ -94,6 +92,15 @@ class Gestures:
         if intent is Intent.PICK:
             return Pick(point)
         return StrokeEvent("fill", (point,), radius_px) if intent is Intent.FILL else None
+
+    def finish_stroke(self) -> StrokeEvent | None:
+        """End the stroke in progress, whether the button is down or not; None without one."""
+        if self.stroke is None:
+            return None
+        tool = "eraser" if self.intent is Intent.ERASE else "brush"
+        event = StrokeEvent(tool, tuple(self.stroke.points), self.stroke.radius_px)
+        self.intent, self.stroke = Intent.NOTHING, None
+        return event
 
     def close_outline(
         self, radius_px: float, tool: str = "polygon", *, via: Sequence[Point] = ()

@@ -136,6 +136,7 @@ class Presenter(QObject):
             self._thumbnails.close()
             self._thumbnails = None
         window = self._window
+        window.canvas.cancel_gesture()
         window.set_open(False)
         window.status_labels.clear()
         window.object_panel.set_rows(())

@@ -116,6 +116,9 @@ class WindowController(QObject):
     def _connect_widgets(self) -> None:
         window, timeline = self._window, self._window.timeline
         window.canvas.play_requested.connect(self._on_play_requested)
+        window.canvas.drawing_begun.connect(self._on_drawing_begun)
+        window.canvas.drawing_lost.connect(self._on_drawing_lost)
+        self._frames.requested.connect(self._on_frame_requested)
         timeline.frame_requested.connect(self._frames.go_to)
         timeline.lane_clicked.connect(self._on_lane_clicked)
         timeline.range_changed.connect(self._on_range_changed)
@@ -259,6 +262,19 @@ class WindowController(QObject):
     @Slot(object)
     def _on_play_requested(self, _nothing: object) -> None:
         self._frames.toggle_play()
+
+    @Slot(object)
+    def _on_drawing_begun(self, _nothing: object) -> None:
+        self._frames.hold()
+
+    @Slot(object)
+    def _on_frame_requested(self, _index: int) -> None:
+        """Another frame is wanted: a stroke that is being drawn belongs to the one in sight."""
+        self._window.canvas.finish_stroke()
+
+    @Slot(object)
+    def _on_drawing_lost(self, _nothing: object) -> None:
+        self.tell("The outline was given up, because another frame came: close it (Enter) before you go on.")
 
     @Slot(object)
     def _on_lane_clicked(self, message: tuple[int, Any]) -> None:
