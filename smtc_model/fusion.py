@@ -4,7 +4,8 @@ Matching knows tokens, optical flow knows pixels but only the previous frame, th
 the objects apart. Each gives label probabilities; their weighted product (a logarithmic opinion pool, Genest
 and Zidek 1986) is taken on a grid of half the input's resolution and smoothed along the image's edges.
 
-Letters: H x W pixels, hf x wf cells of the fine grid, h x w tokens, C feature channels, L label channels.
+Letters: H x W pixels, hf x wf cells of the fine grid, h x w tokens of c x c cells that remember
+labels, C feature channels, L label channels.
 """
 
 from __future__ import annotations
@@ -106,7 +107,7 @@ class FrameFusion:
         return to_tokens(self._flow, size)
 
     def fuse(self, matched: Tensor, features: Tensor) -> Tensor:
-        """matched (L,h,w) of the vote, features (h,w,C) -> probabilities (L,hf,wf); remembers them."""
+        """matched (L,h*c,w*c) of the vote, features (h,w,C) -> probabilities (L,hf,wf); remembers them."""
         assert self._soft is not None
         assert self._flow is not None
         assert self._current is not None
@@ -114,6 +115,12 @@ class FrameFusion:
         moved = warp(self._soft[None], self._flow[None])[0]
         speed = self._speed(moved)
         match_weight, warp_weight, target_weight = config.weights(speed)
+        haste = config.haste(speed)
+        if haste > 0 and config.label_cells > 1:
+            # Where things are fast their details change: tokens as a whole are surer.
+            whole = F.interpolate(matched[None], features.shape[:2], mode="area")
+            whole = F.interpolate(whole, matched.shape[1:], mode="bilinear", align_corners=False)[0]
+            matched = torch.lerp(matched, whole, haste)
         opinions = [
             ("match", match_weight, self._upsampled(matched)),
             ("motion", warp_weight, moved),

@@ -272,21 +272,17 @@ def _raster(extent: tuple[int, int], stride: int, device: torch.device) -> Tenso
     return (rows[:, None] * stride + columns[None, :]).view(-1)
 
 
-def vote(matches: Matches, labels: Tensor, *, temperature: float, chunk: int = 64) -> Tensor:
+def vote(matches: Matches, labels: Tensor, *, temperature: float, background: int = 1) -> Tensor:
     """Labels of the matches, weighted by a softmax of value / temperature over each query's k.
 
-    labels: (n*h*w, L) float, channel 0 the background; a channel count of any size is worked off in chunks.
-    Returns (Q,L). Skipped queries are plain background.
+    labels: (n*h*w, L) float, the first `background` channels the background's. Returns (Q,L). Skipped queries
+    are plain background.
     """
     weights = torch.softmax(matches.values / temperature, 1)
     weights = torch.where(matches.values <= _MASKED / 2, 0.0, weights).to(labels.dtype)
     rows = (~matches.skipped).nonzero()[:, 0]
     result = labels.new_zeros((len(matches.values), labels.shape[1]))
-    result[:, 0] = matches.skipped.to(labels.dtype)
+    result[:, :background] = matches.skipped.to(labels.dtype)[:, None]
     indices, weights = matches.indices[rows].clamp_min(0), weights[rows]
-    for start in range(0, labels.shape[1], chunk):
-        part = labels[:, start : start + chunk]
-        result[rows, start : start + chunk] = F.embedding_bag(
-            indices, part.contiguous(), per_sample_weights=weights, mode="sum"
-        )
+    result[rows] = F.embedding_bag(indices, labels.contiguous(), per_sample_weights=weights, mode="sum")
     return result

@@ -3,13 +3,14 @@
 Keyframes stay, recent frames go around in a ring; everything lies in two preallocated buffers, so that a step
 neither allocates nor copies what is remembered, whatever the length of the video.
 
-Letters: h x w tokens, C feature channels, L label channels (0 is the background).
+Letters: h x w tokens, c x c cells of a token, C feature channels, L label channels (the background's first).
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
+import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -92,3 +93,13 @@ class LabelMemory:
         self._features[slot] = features
         self._labels[slot] = labels
         self._frame_of_slot[slot] = index
+
+
+def packed(maps: Tensor, cells: int) -> Tensor:
+    """(L,h*c,w*c) -> (h,w,L*c*c): the labels in each token's cells as its channels, label by label."""
+    return F.pixel_unshuffle(maps, cells).permute(1, 2, 0)
+
+
+def unpacked(labels: Tensor, cells: int) -> Tensor:
+    """(h,w,L*c*c) -> (L,h*c,w*c), see `packed`."""
+    return F.pixel_shuffle(labels.permute(2, 0, 1), cells)

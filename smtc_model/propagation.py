@@ -6,7 +6,7 @@ of native size. Settings and the published protocols are in :mod:`smtc_model.pro
 
 Source of the frame-to-frame voting: arXiv 2308.09951, section 4, after CRW and DINO.
 
-Letters: H x W pixels, h x w tokens, C feature channels, L label channels (0 the background).
+Letters: H x W pixels, h x w tokens of c x c cells, C feature channels, L label channels (0 the background).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from .feature_cache import FeatureStore
 from .frame_features import FrameFeatures
 from .fusion import FrameFusion, settle
 from .matching import Window, match, vote
-from .memory import LabelMemory, MemoryView
+from .memory import LabelMemory, MemoryView, packed, unpacked
 from .motion import compose
 from .propagation_config import PropagationConfig
 from .refine import refine_labels, upsample_labels
@@ -187,13 +187,14 @@ class Propagator:
             self._fusion.look(frame)
             self._follow_motion(self._fusion.motion((h, w)))
         self.between()
-        soft = self._matched(index, features).permute(2, 0, 1)  # (L,h,w)
+        soft = self._matched(index, features)
         self.between()
         if self._fusion is not None:
             fine = self._fusion.fuse(soft, features)
             self.between()
-            soft = self._to_remember(soft, F.interpolate(fine[None], (h, w), mode="area")[0])
-        self._memory.add_recent(index, features, soft.permute(1, 2, 0))
+            size = tuple(soft.shape[1:])
+            soft = self._to_remember(soft, F.interpolate(fine[None], size, mode="area")[0])
+        self._memory.add_recent(index, features, packed(soft, self.config.label_cells))
         if self._fusion is not None:
             appearance = self._fusion.opinions.get("appearance")
             return SoftLabels(index, fine, self.ids, object_confidence(fine, self.ids, appearance=appearance))
@@ -209,7 +210,7 @@ class Propagator:
         return upsample_labels(maps, soft.ids, frame.shape[:2])
 
     def _to_remember(self, vote: Tensor, fused: Tensor) -> Tensor:
-        """Of a vote and what fusion made of it, both (L,h,w): what later frames shall match.
+        """Of a vote and what fusion made of it, both (L,h*c,w*c): what later frames shall match.
 
         Where both name the same winner the vote is kept as it is: going through the fine grid and back blurs,
         and over many frames blurring eats what is thin.
@@ -219,15 +220,16 @@ class Propagator:
         return settle(torch.where(vote.argmax(0) == fused.argmax(0), vote, fused))
 
     def _keyframe_labels(self, labels: np.ndarray, size: tuple[int, int]) -> Tensor:
-        """(h,w,L) on the token grid."""
+        """(h,w,L*c*c) on the token grid."""
         config = self.config
+        size = (size[0] * config.label_cells, size[1] * config.label_cells)
         maps = []
         for label in self._ids:
             mask = torch.from_numpy((labels == label).astype(np.float32)).to(self.device)[None, None]
             align = {"align_corners": False} if config.label_grid == "bilinear" else {}
             maps.append(F.interpolate(mask, size, mode=_GRID_MODES[config.label_grid], **align)[0, 0])
             self.between()
-        return torch.stack(maps, -1)
+        return packed(torch.stack(maps), config.label_cells)
 
     def _find_earlier(self, slot: int, *, channels: range) -> None:
         """Objects that a keyframe shows first may lie in older keyframes as background that nobody had named.
@@ -235,6 +237,7 @@ class Propagator:
         Background there that looks like one of them takes its label, or it would vote against it.
         """
         memory = self._memory.view()
+        cells = self.config.label_cells**2
         shown = memory.labels[slot].flatten(0, 1)
         for older, is_keyframe in zip(memory.slots, memory.is_keyframe, strict=True):
             if not is_keyframe or older == slot:
@@ -245,10 +248,10 @@ class Propagator:
             )
             local = matches._replace(indices=matches.indices - slot * len(shown))
             found = vote(local, shown, temperature=self.config.temperature).view(labels.shape)
-            claimed = found[..., channels.start :]
-            claimed = torch.where(claimed > 0.5, claimed, 0.0) * labels[..., :1]
-            labels[..., channels.start :] += claimed
-            labels[..., 0] -= claimed.sum(-1)
+            claimed = found[..., channels.start * cells :].unflatten(-1, (-1, cells))
+            claimed = torch.where(claimed > 0.5, claimed, 0.0) * labels[..., None, :cells]
+            labels[..., channels.start * cells :] += claimed.flatten(-2)
+            labels[..., :cells] -= claimed.sum(-2)
 
     def _worth_asking(self, memory: MemoryView) -> Tensor:
         """Where each of the n remembered frames holds something that a position near it may be, (n,h,w) bool.
@@ -257,10 +260,12 @@ class Propagator:
         is not there: keyframes are matched where recent frames reach an object, too, but not for themselves.
         """
         labels = memory.labels[list(memory.slots)]
-        foreground = labels[..., 0] < 1
+        cells = self.config.label_cells**2
+        foreground = labels[..., :cells].amin(-1) < 1
         keyframes = torch.tensor(memory.is_keyframe, device=labels.device)
         if self.config.refine and not keyframes.all():
-            held, shown = (labels[part][..., 1:].amax((0, 1, 2)) for part in (keyframes, ~keyframes))
+            objects = labels[..., cells:].unflatten(-1, (-1, cells))
+            held, shown = (objects[part].amax((0, 1, 2, 4)) for part in (keyframes, ~keyframes))
             if not (shown < _SHOWN * held).any():
                 foreground[keyframes] = False
         return foreground
@@ -275,7 +280,7 @@ class Propagator:
         self._motion.update(zip(slots, moved, strict=True))
 
     def _matched(self, index: int, features: Tensor) -> Tensor:
-        """Vote of the memory (h,w,L)."""
+        """Vote of the memory (L,h*c,w*c)."""
         config = self.config
         memory = self._memory.view()
         windows = [config.keyframe_window if key else config.window for key in memory.is_keyframe]
@@ -298,7 +303,9 @@ class Propagator:
             motion=motion,
         )
         flat = memory.labels.view(-1, memory.labels.shape[-1])
-        return vote(matches, flat, temperature=config.temperature).view(*features.shape[:2], -1)
+        cells = config.label_cells
+        voted = vote(matches, flat, temperature=config.temperature, background=cells**2)
+        return unpacked(voted.view(*features.shape[:2], -1), cells)
 
 
 def _minmax(soft: np.ndarray) -> np.ndarray:

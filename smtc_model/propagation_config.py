@@ -6,6 +6,9 @@ from dataclasses import dataclass, replace
 
 from .matching import Window
 
+MOST_LABEL_CHANNELS = 384
+"""Labels times cells that a token remembers at most; more labels get fewer cells."""
+
 _NEAR, _FAR = Window(8), Window(12)
 
 
@@ -22,6 +25,8 @@ class PropagationConfig:
         recent_frames: last n frames kept. max_keyframes: permanent ones kept, the nearest in time.
         pad_with_first: before frame n, copies of the first frame fill the memory (CRW).
         label_grid: how keyframe labels reach the token grid: "nearest", "bilinear" or "area".
+        label_cells: a token remembers its labels in so many cells along each side, and votes for those of
+            another one to one, so that what is thinner than a token keeps its form.
     Matching
         window: of recent frames. keyframe_window: of keyframes. top_k, temperature: of the vote.
         follow_motion: windows of keyframes older than the recent frames are centred where optical flow says
@@ -56,6 +61,7 @@ class PropagationConfig:
     max_keyframes: int = 8
     pad_with_first: bool = False
     label_grid: str = "area"
+    label_cells: int = 4
     window: Window = _NEAR
     keyframe_window: Window = _FAR
     top_k: int = 5
@@ -92,7 +98,7 @@ class PropagationConfig:
         ):
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {getattr(self, name)!r}")
-        for name in ("recent_frames", "max_keyframes", "top_k", "target_every"):
+        for name in ("label_cells", "recent_frames", "max_keyframes", "top_k", "target_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)!r}")
         if not 0 <= self.speeds[0] < self.speeds[1]:
@@ -100,13 +106,24 @@ class PropagationConfig:
         if self.temperature <= 0:
             raise ValueError(f"temperature must be positive, got {self.temperature!r}")
 
+    def for_labels(self, count: int) -> PropagationConfig:
+        """With as many cells for each of `count` labels, the background among them, as memory allows."""
+        cells = self.label_cells
+        while cells > 1 and count * cells**2 > MOST_LABEL_CHANNELS:
+            cells //= 2
+        return replace(self, label_cells=cells)
+
+    def haste(self, speed: float) -> float:
+        """0 up to speeds[0], 1 from speeds[1] on; speed: mean motion of what is labelled, tokens a frame."""
+        slow, fast = self.speeds
+        return min(max((speed - slow) / (fast - slow), 0.0), 1.0)
+
     def weights(self, speed: float) -> tuple[float, float, float]:
         """Exponents of the match, of the labels that flow warped and of the target model.
 
         speed: mean motion of what is labelled, in tokens a frame.
         """
-        slow, fast = self.speeds
-        haste = min(max((speed - slow) / (fast - slow), 0.0), 1.0)
+        haste = self.haste(speed)
         target = (1 - haste) * self.target_weight + haste * self.fast_target_weight
         return self.match_weight, (1 - haste) * self.warp_weight, target
 
@@ -117,6 +134,7 @@ DINO = PropagationConfig(
     features="normed",
     recent_frames=7,
     label_grid="nearest",
+    label_cells=1,
     window=Window(12, "square"),
     keyframe_window=Window(12, "square"),
     top_k=5,
@@ -133,6 +151,7 @@ CRW = PropagationConfig(
     recent_frames=20,
     pad_with_first=True,
     label_grid="bilinear",
+    label_cells=1,
     window=Window(7, "disk"),
     keyframe_window=Window(None),
     top_k=7,

@@ -74,7 +74,9 @@ class PropagationRun:
         self._config = config
         self._objects = objects
         self._cancelled = cancelled
-        self._new = lambda: Propagator(model, config=config, device=device)
+        labels = {0}.union(*(np.unique(truth).tolist() for truth in keyframes.values()))
+        fitted = config.for_labels(len(labels))
+        self._new = lambda: Propagator(model, config=fitted, device=device)
 
     def one_way(self, start: int, stop: int, *, backward: bool) -> Iterator[PropagatedFrame]:
         """Frames of [start, stop) behind the first keyframe in that direction."""

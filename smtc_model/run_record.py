@@ -28,7 +28,7 @@ from .propagation_config import PropagationConfig
 
 logger = logging.getLogger(__name__)
 
-VERSION = 3
+VERSION = 4
 EVERY_S = 30.0
 _SEQUENCES = {"list": list, "tuple": tuple, "set": set, "frozenset": frozenset}
 

@@ -17,7 +17,7 @@ from smtc_model.confidence import NOWHERE, joined, object_confidence
 from smtc_model.errors import ModelError
 from smtc_model.fusion import _where_to_look
 from smtc_model.matching import Window
-from smtc_model.memory import LabelMemory
+from smtc_model.memory import LabelMemory, packed, unpacked
 from smtc_model.metrics import jaccard
 from smtc_model.motion import FlowEstimator
 from smtc_model.propagation import PropagatedFrame, Propagator, blend, propagate
@@ -197,9 +197,32 @@ class Pole:
 @pytest.mark.parametrize(("remember_vote", "whole"), [(True, True), (False, False)])
 def test_thin_objects_survive_many_frames_because_votes_are_remembered_unblurred(model, remember_vote, whole):
     clip = Pole(20)
-    config = dataclasses.replace(SMALL, remember_vote=remember_vote, label_grid="area")
+    config = dataclasses.replace(SMALL, remember_vote=remember_vote, label_cells=1)
     last = collect(propagate(model, clip, {0: clip.mask}, config=config, device="cpu"))[19]
     assert (jaccard(clip.mask == 1, last.labels == 1) > 0.9) is whole
+
+
+@pytest.mark.parametrize(("label_cells", "whole"), [(4, True), (1, False)])
+def test_what_is_thinner_than_half_a_token_keeps_its_form_because_tokens_remember_cells(
+    model, label_cells, whole
+):
+    clip = Pole(20, width=2)
+    config = dataclasses.replace(SMALL, label_cells=label_cells)
+    last = collect(propagate(model, clip, {0: clip.mask}, config=config, device="cpu"))[19]
+    assert (jaccard(clip.mask == 1, last.labels == 1) > 0.9) is whole
+
+
+@pytest.mark.parametrize(("labels", "cells"), [(2, 4), (24, 4), (25, 2), (96, 2), (97, 1), (70000, 1)])
+def test_many_labels_get_fewer_cells(labels, cells):
+    assert PropagationConfig().for_labels(labels).label_cells == cells
+
+
+def test_cells_of_tokens_come_back_as_they_were():
+    maps = torch.rand(3, 8, 12)
+    remembered = packed(maps, 4)
+    assert remembered.shape == (2, 3, 48)
+    assert torch.equal(unpacked(remembered, 4), maps)
+    assert torch.equal(remembered[1, 2, 16:32], maps[1, 4:8, 8:12].flatten())
 
 
 def test_target_model_looks_where_objects_may_be_and_learns_the_background_around_them():
