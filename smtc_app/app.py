@@ -19,8 +19,8 @@ from PySide6.QtWidgets import QApplication, QDialog
 
 from smtc_app.assets import assets_folder
 from smtc_app.core.document import Change
-from smtc_app.core.errors import UserError
-from smtc_app.core.settings import CacheChoice, Settings, load_settings, save_settings
+from smtc_app.core.settings import CacheChoice, Settings, load_settings
+from smtc_app.io.settings_writer import SettingsWriter
 from smtc_app.jobs.runner import JobRunner
 from smtc_app.ui.adapt_controller import AdaptController
 from smtc_app.ui.alarm_controller import AlarmController
@@ -69,6 +69,7 @@ class Application(QObject):
     def __init__(self, services: Services, settings: Settings, notes: tuple[str, ...] = ()) -> None:
         super().__init__()
         self.settings = settings
+        self._settings_writer = SettingsWriter()
         self.services = services
         Theme.install(settings.theme)
         self.prompts = JobRunner(self)
@@ -248,6 +249,7 @@ class Application(QObject):
         self.autosave.stop(discard=discard)
         self.session.close()
         self._remember_settings()
+        self._settings_writer.close()
 
     # Settings
 
@@ -291,10 +293,7 @@ class Application(QObject):
 
     def _change_settings(self, **changes: Any) -> None:
         self.settings = self.settings.with_(**changes)
-        try:
-            save_settings(self.settings)
-        except UserError as error:
-            logger.warning("%s", error)
+        self._settings_writer.write(self.settings)
 
     def _ask_settings(self) -> None:
         self._remember_settings()

@@ -132,7 +132,7 @@ class Autosave:
     def close(self, *, discard: bool) -> None:
         """Stop. `discard` removes the journal: everything is saved, or not wanted."""
         self._unsubscribe()
-        self._writer.close()
+        self._writer.close(durable=not discard)
         if discard:
             remove_files([self._writer.file, *self._obsolete])
         if self._lock is not None:

@@ -115,6 +115,8 @@ class JournalWriter:
         self._in_memory = 0
         """Records that no file holds yet: the first one is not whole."""
         self._closed = False
+        self._durable = True
+        """Whether what is written has to be on the disk."""
         self._descriptor: int | None = None
         self._unsynced_since: float | None = None
         self.file: Path | None = None
@@ -163,10 +165,10 @@ class JournalWriter:
                 self._condition.wait(left)
         return True
 
-    def close(self) -> None:
-        """Write what waits, and stop."""
+    def close(self, *, durable: bool = True) -> None:
+        """Write what waits, and stop; not `durable`: the files are about to go, and nothing is flushed."""
         with self._condition:
-            self._closed = True
+            self._closed, self._durable = True, durable
             self._condition.notify_all()
         self._thread.join()
         self._end_file()
@@ -240,7 +242,7 @@ class JournalWriter:
         for data in (_NOT_WHOLE, *map(encode_record, first())):
             _write_all(new.descriptor, data)
             new.size += len(data)
-        os.fsync(new.descriptor)
+        self._flush_to_disk(new.descriptor)
 
     def _switch(self, new: _NewFile) -> None:
         if new not in self._new_files:
@@ -252,12 +254,13 @@ class JournalWriter:
             for data in new.carried:
                 _write_all(new.descriptor, data)
                 new.size += len(data)
-            os.fsync(new.descriptor)
+            self._flush_to_disk(new.descriptor)
             os.lseek(new.descriptor, 0, os.SEEK_SET)
             _write_all(new.descriptor, MAGIC)
             os.lseek(new.descriptor, 0, os.SEEK_END)
-            os.fsync(new.descriptor)
-            sync_folder(new.path.parent)
+            self._flush_to_disk(new.descriptor)
+            if self._durable:
+                sync_folder(new.path.parent)
         except OSError as error:
             self._give_up(new, error)
         self._end_file()
@@ -318,8 +321,12 @@ class JournalWriter:
 
     def _sync(self) -> None:
         if self._descriptor is not None and self._unsynced_since is not None:
-            os.fsync(self._descriptor)
+            self._flush_to_disk(self._descriptor)
         self._unsynced_since = None
+
+    def _flush_to_disk(self, descriptor: int) -> None:
+        if self._durable:
+            os.fsync(descriptor)
 
     def _end_file(self) -> None:
         if self._descriptor is not None:

@@ -27,6 +27,7 @@ from PySide6.QtWidgets import (
 from smtc_app.core.dataset import SORTS, STATE_TEXT, VideoRow, VideoState, arranged, counted_states
 from smtc_app.ui.actions import ActionTable
 from smtc_app.ui.dataset_model import CARD_HEIGHT_PX, ROW_ROLE, DatasetDelegate, DatasetModel
+from smtc_app.ui.panel_parts import ElidedLabel
 from smtc_app.ui.theme import MARGIN_PX, SPACING_PX, Theme
 
 WANT_DELAY_MS = 40
@@ -58,17 +59,14 @@ class DatasetPanel(QWidget):
         self.setMinimumWidth(224)
         self._actions = actions
         self._rows: dict[str, VideoRow] = {}
-        self._title = QLabel("Dataset")
+        self._title = ElidedLabel("Dataset")
         self._title.setObjectName("panelTitle")
-        # A long name must not widen the panel.
-        self._title.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self._count = QLabel()
         self._count.setObjectName("soft")
         header = QHBoxLayout()
         header.setContentsMargins(MARGIN_PX, SPACING_PX, SPACING_PX, 4)
         header.setSpacing(2)
         header.addWidget(self._title, 1)
-        header.addWidget(self._count)
         header.addSpacing(4)
         for action_id in ("propose_all", "previous_video", "next_video", "close_dataset"):
             button = QToolButton()
@@ -103,7 +101,11 @@ class DatasetPanel(QWidget):
         controls = QVBoxLayout()
         controls.setContentsMargins(MARGIN_PX, 2, SPACING_PX + 2, SPACING_PX)
         controls.setSpacing(SPACING_PX - 2)
-        controls.addWidget(self.progress)
+        done = QHBoxLayout()
+        done.setSpacing(SPACING_PX)
+        done.addWidget(self.progress, 1)
+        done.addWidget(self._count)
+        controls.addLayout(done)
         controls.addWidget(self.filter)
         controls.addLayout(choices)
         self.view = QListView()

@@ -3,9 +3,29 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QListView, QStyledItemDelegate, QWidget
+from PySide6.QtGui import QPainter, QPaintEvent
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QListView, QSizePolicy, QStyledItemDelegate, QWidget
 
 from smtc_app.ui.theme import MARGIN_PX, SPACING_PX
+
+
+class ElidedLabel(QLabel):
+    """A line that is cut with an ellipsis where it has no room, and never widens its panel."""
+
+    def __init__(self, text: str = "", parent: QWidget | None = None) -> None:
+        super().__init__(text, parent)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+
+    @property
+    def shown(self) -> str:
+        """The text as there is room for it."""
+        return self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideMiddle, self.width())
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        left = Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft
+        painter.setPen(self.palette().windowText().color())
+        painter.drawText(self.rect(), left, self.shown)
 
 
 def make_panel(panel: QWidget) -> None:

@@ -151,3 +151,33 @@ def test_records_come_back(tmp_path):
     file.write_bytes(b"something else entirely")
     assert list(read_records(file)) == []
     assert len(encode_record(records[4])) < 100
+
+
+@pytest.mark.parametrize("durable", [True, False])
+def test_closing_waits_for_the_disk_only_where_the_records_matter(tmp_path, monkeypatch, durable):
+    writer, file = JournalWriter(), tmp_path / "a.journal"
+    writer.start(file, list, lambda: None)
+    assert writer.flush()
+    flushed, fsync = [], os.fsync
+
+    def note(descriptor):
+        flushed.append(descriptor)
+        fsync(descriptor)
+
+    held = threading.Event()
+
+    def wait_and_make():
+        # The record is made after `close` has been called: nothing has been flushed by itself before.
+        assert held.wait(30)
+        return Record({"n": 1})
+
+    writer.append(wait_and_make, backlog=5)
+    monkeypatch.setattr(os, "fsync", note)
+    closing = threading.Thread(target=writer.close, kwargs={"durable": durable})
+    closing.start()
+    with writer._condition:
+        assert writer._condition.wait_for(lambda: writer._closed, 30)
+    held.set()
+    closing.join(30)
+    assert bool(flushed) is durable
+    assert [record.head["n"] for record in read_records(file)] == [1], "written it is, in any case"

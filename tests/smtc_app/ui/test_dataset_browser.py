@@ -290,3 +290,17 @@ def test_proposing_for_all_goes_on_over_videos_and_ends_with_esc(make_applicatio
     qtbot.waitUntil(lambda: "Cancelled" in parts.window.banner.text)
     assert not parts.survey_jobs.busy
     assert action.isEnabled()
+
+
+@pytest.mark.parametrize("name", ["birds", "a-very-long-name-of-a-folder-of-three-videos"])
+def test_the_name_of_the_dataset_is_cut_and_never_overlaps(make_application, qtbot, tmp_path, name):
+    parts = make_application()
+    parts.dataset.open(str(tmp_path / name))
+    opened(qtbot, parts, "second")
+    panel = parts.window.dataset_panel
+    title = panel._title
+    qtbot.waitUntil(lambda: title.width() > 40)
+    assert title.fontMetrics().horizontalAdvance(title.shown) <= title.width()
+    assert (title.shown == name) is (name == "birds")
+    assert panel._count.width() >= panel._count.sizeHint().width()
+    assert panel._count.text() == "1 / 3 done"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -68,17 +69,22 @@ def test_opened_paths_become_recent_ones(make_application, qtbot, tmp_path):
     parts = make_application()
     parts.project.open(str(file))
     qtbot.waitUntil(lambda: [action.text() for action in parts.window.recent_menu.actions()] == [str(file)])
-    assert load_settings()[0].recent == (str(file),)
+    qtbot.waitUntil(lambda: load_settings()[0].recent == (str(file),))
 
 
 def test_opening_does_not_wait_for_the_settings_file(make_application, qtbot, monkeypatch):
     saved, saved_before = [], []
     parts = make_application()
-    monkeypatch.setattr("smtc_app.app.save_settings", saved.append)
+
+    def save(settings):
+        saved.append(threading.current_thread())
+
+    monkeypatch.setattr(parts._settings_writer, "_save", save)
     parts.project.opened.connect(lambda _path: saved_before.append(len(saved)))
     parts.project.open("clip.mp4")
     qtbot.waitUntil(lambda: len(saved) == 1)
     assert saved_before == [0]
+    assert saved != [threading.main_thread()]
 
 
 def test_events_of_widgets_that_take_no_text_are_not_looked_at(make_application, qtbot, monkeypatch):
