@@ -118,13 +118,22 @@ def test_more_matches_wanted_than_a_window_holds():
     torch.testing.assert_close(found.sum(1), torch.ones(36))
 
 
-def test_labels_beyond_one_chunk():
+def test_a_label_gets_the_same_votes_whatever_labels_are_beside_it():
     query, memory = random_features(9, 9, 8), random_features(1, 9, 9, 8, seed=1)
     labels = torch.rand(81, 150, generator=torch.Generator().manual_seed(2))
     matches = match(query, memory, windows=[Window(3, "disk")], k=3)
-    assert torch.equal(
-        vote(matches, labels, temperature=0.1, chunk=7), vote(matches, labels, temperature=0.1, chunk=150)
-    )
+    alone = vote(matches, labels[:, 100:107], temperature=0.1)
+    torch.testing.assert_close(vote(matches, labels, temperature=0.1)[:, 100:107], alone)
+
+
+def test_skipped_queries_are_background_in_all_of_its_channels():
+    query, memory = random_features(6, 6, 8), random_features(1, 6, 6, 8, seed=1)
+    foreground = torch.zeros((1, 6, 6), dtype=torch.bool)
+    foreground[0, 0, 0] = True
+    matches = match(query, memory, windows=[Window(1)], k=2, foreground=foreground)
+    found = vote(matches, torch.full((36, 8), 0.125), temperature=0.1, background=4)
+    assert matches.skipped[-1]
+    assert found[-1].tolist() == [1, 1, 1, 1, 0, 0, 0, 0]
 
 
 @pytest.mark.parametrize("columns", [5, 100, 1000, 1003])
