@@ -26,8 +26,8 @@ class SwapObjects(Command):
     before the next frame on which a person has drawn or confirmed one of the two, because who they are has
     been said there. Frames after the end that depend on the ones before it become stale.
 
-    `ids` are the two. After `do`: `frames`, how many were changed; `locked`, how many were passed over;
-    `drawn`, the frame at which it ended early, or None.
+    `ids` are the two. After `do`: `frames`, how many were changed, up to `last`; `locked`, how many were
+    passed over; `drawn`, the frame at which it ended early, or None.
 
     Raises UserError for a locked `frame` or object, or when neither of the two is on `frame`.
     """
@@ -38,7 +38,7 @@ class SwapObjects(Command):
             raise ValueError(f"first and second must be two objects, got {first} twice")
         self.ids = int(first), int(second)
         self._frame, self._stop = int(frame), stop
-        self.frames, self.locked = 0, 0
+        self.frames, self.last, self.locked = 0, self._frame, 0
         self.drawn: int | None = None
 
     def run(self, edit: Edit) -> None:
@@ -100,4 +100,5 @@ class SwapObjects(Command):
         for object_id, track in zip(self.ids, tracks, strict=True):
             track.sources[frames[track.sources[frames] != 0]] = origin
             edit.set_track(object_id, track)
+        self.last = int(frames[-1])
         return int(frames.size)

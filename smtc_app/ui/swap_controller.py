@@ -60,12 +60,11 @@ class SwapController(QObject):
             return
         command = commands.SwapObjects(*chosen, session.frame, stop=stop)
         if session.push(command):
-            self._report(command, session.frame, stop)
+            self._report(command, session.frame)
 
-    def _report(self, command: commands.SwapObjects, frame: int, stop: int) -> None:
+    def _report(self, command: commands.SwapObjects, frame: int) -> None:
         names = " and ".join(f"'{self._session.document.objects[i].name}'" for i in command.ids)
-        last = (stop if command.drawn is None else command.drawn) - 1
-        where = f"frame {frame}" if last == frame else f"frames {frame} to {last}"
+        where = f"frame {frame}" if command.last == frame else f"frames {frame} to {command.last}"
         notes = []
         if command.locked:
             notes.append(f"{counted(command.locked, 'locked frame')} left alone")

@@ -60,7 +60,8 @@ def test_from_here_on_every_mask_changes_hands_and_nobody_has_to_compute_again(s
     command = SwapObjects(A, B, SWITCH, stop=FRAMES)
     stack.push(command)
     assert [shown(document, frame) for frame in range(FRAMES)] == [(A, B, C)] * FRAMES
-    assert (command.frames, command.locked, command.drawn) == (FRAMES - SWITCH, 0, None)
+    assert (command.frames, command.last, command.locked) == (FRAMES - SWITCH, FRAMES - 1, 0)
+    assert command.drawn is None
     assert command.text == "Swap 'dog' and 'cat' on 20 frames"
     assert document.status(SWITCH, A) is document.status(SWITCH, B) is S.CORRECTED
     assert SWITCH in document.keyframes
@@ -120,7 +121,7 @@ def test_it_ends_where_a_person_has_said_who_is_who(stack, document):
     stack.push(PaintStroke(20, labels, A))
     command = SwapObjects(A, B, SWITCH, stop=FRAMES)
     stack.push(command)
-    assert command.drawn == 20
+    assert (command.drawn, command.last) == (20, 19)
     assert [shown(document, f) for f in (19, 20, 21)] == [(A, B, C), (A, B, C), (B, A, C)]
     assert document.status(15, B) is S.STALE, "the drawing had made this mask out of date, whosever it is"
 
