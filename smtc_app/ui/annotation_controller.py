@@ -14,39 +14,14 @@ from functools import partial
 import numpy as np
 from PySide6.QtCore import QObject, Signal
 
-from smtc_app.core import commands, mask_ops, mask_smoothing
-from smtc_app.core.annotation import MAX_OBJECT_ID
+from smtc_app.core import commands, mask_ops
 from smtc_app.core.document import Document
 from smtc_app.core.errors import UserError
 from smtc_app.core.ordering import dropped, moved
-from smtc_app.ui import no_effect
+from smtc_app.ui import mask_edits, no_effect
 from smtc_app.ui.session import Session
 
 logger = logging.getLogger(__name__)
-
-Change = Callable[[np.ndarray, int, Collection[int]], mask_ops.Edited]
-"""(labels, value, ids that are locked) -> the labels with what a tool has drawn."""
-
-SPECK_AREA_PX = 64
-GROW_PX = 1
-
-
-def _smooth(labels: np.ndarray, object_id: int, *, locked_ids: Collection[int]) -> mask_ops.Edited:
-    radius_px = mask_smoothing.smoothing_radius(labels.shape)
-    return mask_smoothing.smooth(labels, object_id, radius_px, locked_ids=locked_ids)
-
-
-REFINEMENTS: dict[str, tuple[str, Callable[..., mask_ops.Edited], tuple[int, ...]]] = {
-    "fill_holes": ("Fill holes of", mask_ops.fill_holes, ()),
-    "remove_specks": ("Remove specks of", mask_ops.remove_specks, (SPECK_AREA_PX,)),
-    "grow": ("Grow", mask_ops.grow, (GROW_PX,)),
-    "shrink": ("Shrink", mask_ops.shrink, (GROW_PX,)),
-    "smooth": ("Smooth", _smooth, ()),
-}
-"""Action -> what it says, what it does, and with what."""
-
-_NOBODY = MAX_OBJECT_ID + 1
-"""A label that no object has."""
 
 
 class AnnotationController(QObject):
@@ -66,7 +41,7 @@ class AnnotationController(QObject):
 
     def paint(self, points: Sequence[mask_ops.Point], radius_px: float) -> None:
         """A brush stroke of the active object through `points` (x, y)."""
-        self._draw(partial(_stroke, points, radius_px))
+        self._draw(partial(mask_edits.stroke, points, radius_px))
 
     def erase(self, points: Sequence[mask_ops.Point], radius_px: float) -> None:
         """An eraser stroke: removes whatever is not locked."""
@@ -74,23 +49,23 @@ class AnnotationController(QObject):
         if document is None:
             return
         before = document.labels(session.frame)
-        edited = _stroke(points, radius_px, before, 0, document.locked_objects)
+        edited = mask_edits.stroke(points, radius_px, before, 0, document.locked_objects)
         if edited.box is None:
-            under = _under(before, partial(_stroke, points, radius_px))
+            under = mask_edits.labels_under(before, partial(mask_edits.stroke, points, radius_px))
             self.told.emit(no_effect.why_not_erased(under, self._locked_names(under)))
         elif session.push(commands.PaintStroke(session.frame, edited.labels, None)):
             self._tell_hidden(before, edited, None)
 
     def fill_polygon(self, points: Sequence[mask_ops.Point]) -> None:
         """Give the inside of a polygon with corners (x, y) to the active object."""
-        self._draw(partial(_polygon, points), "Polygon")
+        self._draw(partial(mask_edits.polygon, points), "Polygon")
 
     def flood_fill(self, x: int, y: int) -> None:
         """Give what is connected to the point, of its label and about its colour, to the active object."""
         image, tolerance = self._session.pixels, self.fill_tolerance
-        self._draw(partial(_flood, (x, y), image, tolerance), "Fill")
+        self._draw(partial(mask_edits.flood, (x, y), image, tolerance), "Fill")
 
-    def _draw(self, change: Change, text: str = "") -> None:
+    def _draw(self, change: mask_edits.Change, text: str = "") -> None:
         session, document = self._session, self._session.document
         if document is None:
             return
@@ -112,7 +87,7 @@ class AnnotationController(QObject):
             return
         name = document.objects[target].name if target in document.objects else f"object {target}"
         if edited.box is None:
-            under = _under(before, change)
+            under = mask_edits.labels_under(before, change)
             locked = self._locked_names(under)
             self.told.emit(no_effect.why_not_painted(under, name, locked, filling=text == "Fill"))
             return
@@ -266,8 +241,8 @@ class AnnotationController(QObject):
         document, chosen = self._document_and_selection(1, "Select an object first.")
         if document is None:
             return
-        frame, text = self._session.frame, REFINEMENTS[what][0]
-        labels = _refined(document.labels(frame), what, chosen, document.locked_objects)
+        frame, text = self._session.frame, mask_edits.REFINEMENTS[what][0]
+        labels = mask_edits.refined(document.labels(frame), what, chosen, document.locked_objects)
         names = f"'{document.objects[chosen[0]].name}'" if len(chosen) == 1 else f"{len(chosen)} objects"
         if np.array_equal(labels, document.labels(frame)):
             locked = self._locked_names(chosen)
@@ -288,7 +263,7 @@ class AnnotationController(QObject):
         if document is None or not session.selection:
             return None
         labels = document.labels(session.frame)
-        return partial(_refined, labels, what, session.selection, document.locked_objects)
+        return partial(mask_edits.refined, labels, what, session.selection, document.locked_objects)
 
     def fill_of(self, x: int, y: int) -> Callable[[], np.ndarray] | None:
         """Gives the labels that `flood_fill` would give, in any thread; None where nothing can be filled."""
@@ -298,7 +273,7 @@ class AnnotationController(QObject):
         target = session.active if session.active is not None else document.free_object_id()
         labels = document.labels(session.frame)
         locked = document.locked_objects
-        change = partial(_flood, (x, y), session.pixels, self.fill_tolerance)
+        change = partial(mask_edits.flood, (x, y), session.pixels, self.fill_tolerance)
         return lambda: change(labels, target, locked).labels
 
     def set_keyframe(self, on: bool) -> None:
@@ -330,45 +305,3 @@ class AnnotationController(QObject):
             self.told.emit(otherwise)
             return None, ()
         return document, chosen
-
-
-def _stroke(
-    points: Sequence[mask_ops.Point],
-    radius_px: float,
-    labels: np.ndarray,
-    value: int,
-    locked: Collection[int],
-) -> mask_ops.Edited:
-    return mask_ops.brush_stroke(labels, points, radius_px, value, locked_ids=locked)
-
-
-def _polygon(
-    points: Sequence[mask_ops.Point], labels: np.ndarray, value: int, locked: Collection[int]
-) -> mask_ops.Edited:
-    return mask_ops.fill_polygon(labels, points, value, locked_ids=locked)
-
-
-def _flood(
-    seed: tuple[int, int],
-    image: np.ndarray | None,
-    tolerance: int,
-    labels: np.ndarray,
-    value: int,
-    locked: Collection[int],
-) -> mask_ops.Edited:
-    return mask_ops.flood_fill(labels, seed, value, image=image, tolerance=tolerance, locked_ids=locked)
-
-
-def _under(labels: np.ndarray, change: Change) -> set[int]:
-    """The labels, 0 for the background, of the pixels that a tool covers."""
-    covered = change(labels, _NOBODY, ())
-    if covered.box is None:
-        return set()
-    return set(np.unique(labels[covered.labels == _NOBODY]).tolist())
-
-
-def _refined(labels: np.ndarray, what: str, ids: Sequence[int], locked: Collection[int]) -> np.ndarray:
-    _, operation, arguments = REFINEMENTS[what]
-    for object_id in ids:
-        labels = operation(labels, object_id, *arguments, locked_ids=locked).labels
-    return labels

@@ -9,9 +9,10 @@ from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QColorDialog, QDialog
 
 from smtc_app.core.categories import known_categories
-from smtc_app.ui.annotation_controller import REFINEMENTS, AnnotationController
+from smtc_app.ui.annotation_controller import AnnotationController
 from smtc_app.ui.dialogs_category import CategoryDialog
 from smtc_app.ui.main_window import MainWindow
+from smtc_app.ui.mask_edits import REFINEMENTS
 from smtc_app.ui.session import Session
 
 

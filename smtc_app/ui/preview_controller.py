@@ -15,9 +15,10 @@ from smtc_app.core.annotation import Box, mask_box
 from smtc_app.core.live_wire import LiveWire
 from smtc_app.jobs.context import TaskContext
 from smtc_app.jobs.runner import JobRunner
-from smtc_app.ui.annotation_controller import REFINEMENTS, AnnotationController
+from smtc_app.ui.annotation_controller import AnnotationController
 from smtc_app.ui.latest_job import LatestJob
 from smtc_app.ui.main_window import MainWindow
+from smtc_app.ui.mask_edits import REFINEMENTS
 from smtc_app.ui.session import Session
 
 REST_MS = 70

@@ -16,6 +16,7 @@ from smtc_app.core.commands import (
 )
 from smtc_app.core.document import Document
 from smtc_app.core.errors import UserError
+from smtc_app.core.replay import PropagationRun, plan_replay
 from smtc_app.core.undo import UndoStack
 
 H, W, FRAMES = 8, 12, 30
@@ -157,3 +158,13 @@ def test_what_cannot_be_swapped_is_refused_and_nothing_changes(stack, document):
     with pytest.raises(ValueError, match="two objects"):
         SwapObjects(A, A, 3)
     assert shown(document, SWITCH) == (B, A, C)
+
+
+def test_propagating_the_project_anew_starts_from_what_was_said(stack, document):
+    runs = (PropagationRun((A, B, C), (0,), "forward", 0, FRAMES),)
+    stack.push(SwapObjects(A, B, SWITCH, stop=FRAMES))
+    steps = plan_replay(document.snapshot(), runs)
+    for object_id, keyframe in ((A, SWITCH), (B, SWITCH), (C, 0)):
+        for frame in (SWITCH + 1, FRAMES - 1):
+            (owner,) = [s.run for s in steps if object_id in s.owns and s.owns[object_id][frame]]
+            assert keyframe in owner.keyframes
