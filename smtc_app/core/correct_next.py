@@ -141,7 +141,23 @@ def _reason(evidence: ObjectEvidence, doubts: np.ndarray, frame: int) -> str:
         return f"{name} is unsure on {_frames(unsure)}, {confidence:.0%} here"
     if np.isnan(confidence):
         return f"{name} is unsure around here"
-    return f"{name} is the least sure around here, {confidence:.0%}"
+    return f"{name} {_around_it(evidence.confidence, frame)}"
+
+
+def _around_it(confidence: np.ndarray, frame: int) -> str:
+    """Why a frame that is sure enough itself is the best to correct: what is near it."""
+    first = max(0, frame - round(REACH))
+    near = confidence[first : frame + round(REACH) + 1]
+    worst = first + int(np.nanargmin(near))
+    least = f"{confidence[worst]:.0%} on frame {worst}"
+    if confidence[worst] >= DOUBTFUL:
+        here = f"{confidence[frame]:.0%}"
+        return (
+            f"is the least sure here, {here}" if worst == frame else f"could be surer, {here} here, {least}"
+        )
+    unsure = first + np.flatnonzero(near < DOUBTFUL)
+    sides = [word for word, there in (("before", unsure < frame), ("after", unsure > frame)) if there.any()]
+    return f"is unsure {' and '.join(sides)} this frame, {least}"
 
 
 def _frames(stretch: tuple[int, int]) -> str:

@@ -73,3 +73,24 @@ def test_frames_without_propagated_labels_are_not_suggested():
 def test_lengths_must_agree():
     with pytest.raises(ValueError, match="one length"):
         suggest([evidence(count=10), evidence(2, count=11)])
+
+
+@pytest.mark.parametrize(
+    ("dips", "reason"),
+    [
+        ({2: 0.5, 18: 0.4}, "'dog' is unsure before and after this frame, 40% on frame 18"),
+        ({2: 0.4}, "'dog' is unsure before this frame, 40% on frame 2"),
+        ({18: 0.4, 19: 0.3}, "'dog' is unsure after this frame, 30% on frame 19"),
+        ({18: 0.65}, "'dog' could be surer, 70% here, 65% on frame 18"),
+        ({10: 0.66}, "'dog' is the least sure here, 66%"),
+        ({10: 0.5}, "'dog' is unsure on this frame, 50% here"),
+    ],
+)
+def test_a_reason_never_contradicts_the_curve_around_it(dips, reason):
+    confidence = np.full(30, 0.7)
+    confidence[0] = np.nan
+    for frame, value in dips.items():
+        confidence[frame] = value
+    only_ten = [frame for frame in range(30) if frame != 10]
+    (found,) = suggest([ObjectEvidence(1, "dog", confidence)], locked=only_ten)
+    assert (found.frame, found.reason) == (10, reason)
