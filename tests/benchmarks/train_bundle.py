@@ -33,11 +33,16 @@ PARTS = {"smtc": "slots", "foreground": "foreground"}
 """What each objective trains beside a backbone that stays as it is."""
 
 
+def told_of(path: Path) -> dict:
+    """The provenance in a file."""
+    return (read_metadata(path) or {}).get("provenance", {})
+
+
 def with_older_parts(model: SMTC, destination: Path, provenance: dict) -> dict:
     """Provenance of the destination's parts and of the one trained now, if `model` has the same backbone."""
     if backbone_hash(load_model(destination, device="cpu").backbone) != backbone_hash(model.backbone):
         return provenance
-    before = (read_metadata(destination) or {}).get("provenance", {})
+    before = told_of(destination)
     parts = before if "backbone" in before else {"backbone": before}
     return {**parts, PARTS[provenance["objective"]]: provenance}
 
@@ -48,12 +53,22 @@ def main() -> None:
     parser.add_argument("destination", type=Path)
     parser.add_argument("--description", default="compact backbone, trained without labels on real video")
     parser.add_argument("--colour-share", type=float, help="as of CompactNet; default: the source's")
+    parser.add_argument(
+        "--backbone-run", type=Path, help="file whose provenance tells of the source's backbone"
+    )
+    parser.add_argument("--foreground-from", type=Path, help="take the foreground network of this model")
     parser.add_argument("--not-default", action="store_true", help="only used when it is named")
     args = parser.parse_args()
     model = load_model(args.source, device="cpu")
     if args.colour_share is not None:
         model = with_colour(model, args.colour_share)
-    provenance = (read_metadata(args.source) or {}).get("provenance", {})
+    provenance = told_of(args.source)
+    if args.backbone_run is not None:
+        provenance = {"backbone": told_of(args.backbone_run), PARTS[provenance["objective"]]: provenance}
+    if args.foreground_from is not None:
+        # It keeps a copy of what it took from the backbone, so that any backbone may stand beside it.
+        model.foreground = load_model(args.foreground_from, device="cpu").foreground
+        provenance["foreground"] = told_of(args.foreground_from)["foreground"]
     if provenance.get("objective") in PARTS and args.destination.is_file():
         provenance = with_older_parts(model, args.destination, provenance)
     save_model(
