@@ -61,6 +61,8 @@ class AlarmController(QObject):
         self._shown: dict[Any, ProposalMask] = {}
         """The proposals that some of them were shown as."""
         self._due: tuple[Document, tuple[int, int]] | None = None
+        self._asked = False
+        """Whether a person waits for what is found."""
         self._job: Job | None = None
         propagation.computed.connect(self._on_computed)
         runner.job_changed.connect(self._on_job_changed)
@@ -79,11 +81,7 @@ class AlarmController(QObject):
         if self._session.document is None:
             return
         if not self._alarms:
-            self.told.emit(
-                "Still looking for new objects."
-                if self._job is not None or self._due is not None
-                else "No new object is marked. After a propagation, frames are searched for them."
-            )
+            self._ask()
             return
         here = self._session.frame
         target = next((frame for frame in self.marked if frame > here), self.marked[0])
@@ -96,6 +94,21 @@ class AlarmController(QObject):
         self.told.emit(f"Frame {target}: {self._reason(alarm)}. {accept} makes it an object.")
 
     # Looking
+
+    def _ask(self) -> None:
+        """Look now: an opened project, or a video with imported labels, has not been searched."""
+        document = self._session.document
+        labelled = [frame for frame in document.labelled_frames if frame not in document.keyframes]
+        if self._job is not None or self._due is not None:
+            self._asked = True
+            self.told.emit("Still looking for new objects.")
+        elif not labelled:
+            self.told.emit("No new object is marked: there are no propagated labels to look beside.")
+        else:
+            self._asked = True
+            self._due = document, (min(labelled), max(labelled) + 1)
+            self.told.emit("Looking for new objects…")
+            self._start_if_idle()
 
     @Slot(object)
     def _on_computed(self, span: tuple[int, int]) -> None:
@@ -122,20 +135,30 @@ class AlarmController(QObject):
         middle = (span[0] + span[1]) / 2
         keyframes = sorted(known, key=lambda frame: abs(frame - middle))[:KEYFRAMES]
 
+        # Whoever waits for it sees how far it is, and may cancel it.
+        in_sight = self._asked
+
         def on_done(found: list[Any]) -> None:
             self._job = None
             if document is self._session.document:
                 self._show(found)
 
         def on_cancelled() -> None:
+            if in_sight:
+                self._job, self._asked = None, False
+                self.told.emit("The search for new objects was ended; the same key begins it again.")
+                return
             # It made room for something else: again, when that is done.
             self._job, self._due = None, self._due or (document, span)
             self._start_if_idle()
 
         def on_error(sentence: str) -> None:
             self._job = None
-            # Nobody asked for it: what failed is not worth more than a line in the log.
+            # Where nobody asked for it, what failed is not worth more than a line in the log.
             logger.warning("no search for new objects: %s", sentence)
+            if self._asked:
+                self._asked = False
+                self.told.emit(f"New objects could not be looked for. {sentence}")
 
         self._due = None
         self._job = self._runner.submit(
@@ -144,8 +167,8 @@ class AlarmController(QObject):
             self._session.source,
             {frame: document.packed(frame) for frame in chosen},
             keyframes,
-            background=True,
-            yields=True,
+            background=not in_sight,
+            yields=not in_sight,
             on_done=on_done,
             on_error=on_error,
             on_cancelled=on_cancelled,
@@ -159,12 +182,15 @@ class AlarmController(QObject):
             key = self._window.actions_table.key_text("next_new_object")
             regions = counted(len(self._alarms), "possible new object")
             self.told.emit(f"{regions} without a label: {key} shows the next one.")
+        elif self._asked:
+            self.told.emit("Nothing without a label looks like a new object.")
+        self._asked = False
 
     # Keeping the marks true
 
     @Slot(object)
     def _on_other_document(self, _nothing: object) -> None:
-        self._alarms, self._shown, self._due = [], {}, None
+        self._alarms, self._shown, self._due, self._asked = [], {}, None, False
         self._mark()
 
     @Slot(object)

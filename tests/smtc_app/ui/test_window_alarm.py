@@ -127,3 +127,54 @@ def test_the_search_makes_room_for_a_propagation_and_begins_again(searching, qtb
     press(qtbot, searching, Qt.Key.Key_F)
     qtbot.waitUntil(lambda: searching.alarm.marked == (4, 9))
     assert len(searching.asked) > 1
+
+
+@pytest.mark.parametrize("finds", [True, False])
+def test_a_video_that_was_not_searched_yet_is_searched_on_asking(make_application, qtbot, found, finds):
+    asked = []
+
+    def task(ctx, source, frames, keyframes, **settings):
+        ctx.progress(0, 1)
+        asked.append(sorted(frames))
+        return found if finds else []
+
+    parts = make_application(find_new_objects_task=task)
+    parts.project.open("clip.mp4")
+    qtbot.waitUntil(lambda: parts.session.pixels is not None)
+    parts.alarm.enabled = False
+    paint_object(qtbot, parts, 8, 40)
+    press(qtbot, parts, Qt.Key.Key_Y)
+    assert "no propagated labels" in parts.window.banner.text
+    press(qtbot, parts, Qt.Key.Key_F)
+    wait_for_jobs(qtbot, parts)
+    assert asked == []
+    press(qtbot, parts, Qt.Key.Key_Y)
+    wait_for_jobs(qtbot, parts)
+    assert asked == [list(range(1, FRAMES))]
+    said = "2 possible new objects" if finds else "Nothing without a label"
+    qtbot.waitUntil(lambda: said in parts.window.banner.text)
+    assert parts.alarm.marked == ((4, 9) if finds else ())
+
+
+def test_a_search_that_was_asked_for_is_shown_and_ends_when_it_is_cancelled(make_application, qtbot):
+    begun = []
+
+    def endless(ctx, source, frames, keyframes, **settings):
+        begun.append(True)
+        while True:
+            ctx.progress(0, 1)
+
+    parts = make_application(find_new_objects_task=endless)
+    parts.project.open("clip.mp4")
+    qtbot.waitUntil(lambda: parts.session.pixels is not None)
+    parts.alarm.enabled = False
+    paint_object(qtbot, parts, 8, 40)
+    press(qtbot, parts, Qt.Key.Key_F)
+    wait_for_jobs(qtbot, parts)
+    press(qtbot, parts, Qt.Key.Key_Y)
+    qtbot.waitUntil(lambda: "Looking for new objects" in parts.window.job_bar.text)
+    qtbot.waitUntil(lambda: bool(begun) and parts.window.actions_table["cancel"].isEnabled())
+    press(qtbot, parts, Qt.Key.Key_Escape)
+    wait_for_jobs(qtbot, parts)
+    assert "was ended" in parts.window.banner.text
+    assert len(begun) == 1
