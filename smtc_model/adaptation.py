@@ -148,8 +148,7 @@ def adapt(
     cancelled, progress = cancelled or (lambda: False), progress or (lambda done, total: None)
     net = _adaptable(model)
     part = _part_of(keyframes, len(frames), config.frames)
-    span = part.stop - part.first
-    carried = span - 1 + sum(abs(turn - part.keyframe) for turn in part.turns)
+    carried = part.stop - part.first - 1 + sum(abs(turn - part.keyframe) for turn in part.turns)
     total = 2 * carried + config.steps
     kept = _Kept()
 
@@ -175,7 +174,7 @@ def adapt(
         lessons,
         config,
         cancelled=cancelled,
-        progress=lambda n: progress(2 * span + n, total),
+        progress=lambda n: progress(carried + n, total),
         width=net.width,
     )
     if change is None:

@@ -47,7 +47,7 @@ class ClipFrame:
 
     index: int
     tokens: Tensor
-    """(h,w,C) float16 unit vectors"""
+    """(h,w,C) float16 unit vectors, on the CPU"""
     regions: Regions
     tree: RegionTree
     score: np.ndarray
@@ -74,16 +74,17 @@ def carry_tracks(
     size_power: float,
     max_area: float,
     max_border: float,
+    device: torch.device | str = "cpu",
     between: Callable[[], None] = lambda: None,
 ) -> Tracks:
     """Tracks over frames of one size, in the order of time.
 
     size_power: exponent of the area in the value of a track: weighs a large one against its parts.
-    max_area, max_border: what is larger, or lies more on the frame's border, is background. between: called
-    between frames; may raise, to end the search.
+    max_area, max_border: what is larger, or lies more on the frame's border, is background. device: where
+    features are matched. between: called between frames; may raise, to end the search.
     """
-    members, born = _forward(frames, between)
-    _backward(frames, members, born, between)
+    members, born = _forward(frames, device, between)
+    _backward(frames, members, born, device, between)
     count = len(born)
     score, agreement, area = np.zeros((3, len(frames), count))
     for t, (frame, on) in enumerate(zip(frames, members, strict=True)):
@@ -132,7 +133,8 @@ def best_independent(value: np.ndarray, conflict: np.ndarray) -> np.ndarray:
 class _Memory:
     """The last frames' tokens and labels, in one direction."""
 
-    def __init__(self) -> None:
+    def __init__(self, device: torch.device | str) -> None:
+        self._device = device
         self._kept: list[tuple[ClipFrame, Tensor]] = []
 
     def add(self, frame: ClipFrame, on: np.ndarray, *, alone: bool) -> None:
@@ -144,12 +146,13 @@ class _Memory:
     def carried(self, frame: ClipFrame) -> np.ndarray:
         """Members (L,n) of another frame."""
         far = any(abs(frame.index - kept.index) > _NEAR_FRAMES * _RECENT for kept, _ in self._kept)
-        memory = torch.stack([kept.tokens.float() for kept, _ in self._kept])
-        labels = torch.stack([F.pad(labels, (1, 0)) for _, labels in self._kept])
+        memory = torch.stack([kept.tokens for kept, _ in self._kept]).to(self._device).float()
+        labels = torch.stack([F.pad(labels, (1, 0)) for _, labels in self._kept]).to(self._device)
+        query = frame.tokens.to(self._device).float()
         windows = [Window(None) if far else _WINDOW] * len(memory)
-        found = match(frame.tokens.float(), memory, windows=windows, k=_TOP_K)
+        found = match(query, memory, windows=windows, k=_TOP_K)
         soft = vote(found, labels.flatten(0, 2), temperature=_TEMPERATURE)[:, 1:]
-        grid = soft.reshape(*frame.tokens.shape[:2], -1).numpy()
+        grid = soft.reshape(*frame.tokens.shape[:2], -1).cpu().numpy()
         return mean_of_grid(frame.regions.labels, grid, len(frame.regions)).T > 0.5
 
 
@@ -160,9 +163,11 @@ def _starting(frames: Sequence[ClipFrame]) -> set[int]:
     return {*range(0, len(frames), step), len(frames) - 1}
 
 
-def _forward(frames: Sequence[ClipFrame], between: Callable[[], None]) -> tuple[list[np.ndarray], np.ndarray]:
+def _forward(
+    frames: Sequence[ClipFrame], device: torch.device | str, between: Callable[[], None]
+) -> tuple[list[np.ndarray], np.ndarray]:
     """Members (L,n) on each frame, from where each track was born (L,) on."""
-    memory = _Memory()
+    memory = _Memory(device)
     members: list[np.ndarray] = []
     born: list[int] = []
     starting = _starting(frames)
@@ -186,10 +191,11 @@ def _backward(
     frames: Sequence[ClipFrame],
     members: list[np.ndarray],
     born: np.ndarray,
+    device: torch.device | str,
     between: Callable[[], None],
 ) -> None:
     """Carry each track back from where it was born, into `members`."""
-    memory = _Memory()
+    memory = _Memory(device)
     for t in range(len(frames) - 1, -1, -1):
         later, here = born > t, born == t
         if later.any():

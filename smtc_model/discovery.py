@@ -217,7 +217,7 @@ class SlotCache:
         frames: Frames,
         *,
         config: DiscoveryConfig | None = None,
-        device="auto",
+        device: str | torch.device = "auto",
         capacity: int = 8,
     ) -> None:
         self._frames = frames
@@ -253,7 +253,9 @@ class SlotCache:
 
         looked: called with the number of frames looked at so far, again and again; may raise, to end it.
         """
-        for index, _, proposals in _linked(self.candidates, self._pixels, indices, config, looked):
+        for index, _, proposals in _linked(
+            self.candidates, self._pixels, indices, config, self._finder.device, looked
+        ):
             yield index, proposals
 
 
@@ -268,7 +270,7 @@ def propose(
 ) -> dict[int, list[Proposal]]:
     """Proposals, best first, of each of the given frames; the same track is the same object.
 
-    Raises ValueError for an index outside the video.
+    device: where the model lies; "auto" finds out. Raises ValueError for an index outside the video.
     """
     config = config or DiscoveryConfig()
     order = sorted({int(index) for index in indices})
@@ -295,7 +297,8 @@ def propose_each(
     looked: Callable[[int], None] | None = None,
 ) -> Iterator[tuple[int, FrameCandidates, list[Proposal]]]:
     """(index, candidates, proposals) of the frames in the given order, see `SlotCache.propose_linked`."""
-    return _linked(_Finder(model, frames, config, device), frames.__getitem__, indices, config, looked)
+    finder = _Finder(model, frames, config, device)
+    return _linked(finder, frames.__getitem__, indices, config, finder.device, looked)
 
 
 def _linked(
@@ -303,6 +306,7 @@ def _linked(
     pixels: Callable[[int], np.ndarray],
     indices: Sequence[int],
     config: DiscoveryConfig,
+    device: torch.device,
     looked: Callable[[int], None] | None = None,
 ) -> Iterator[tuple[int, FrameCandidates, list[Proposal]]]:
     looked = looked or (lambda done: None)
@@ -320,7 +324,9 @@ def _linked(
         groups[-1].append((index, replace(found, frame=np.empty((0, 0, 3), np.uint8))))
     first_track = 1
     for kept in groups:
-        first_track = yield from _carried(kept, pixels, config, first_track, lambda: looked(len(indices)))
+        first_track = yield from _carried(
+            kept, pixels, config, first_track, device, lambda: looked(len(indices))
+        )
 
 
 def _carried(
@@ -328,6 +334,7 @@ def _carried(
     pixels: Callable[[int], np.ndarray],
     config: DiscoveryConfig,
     first_track: int,
+    device: torch.device,
     between: Callable[[], None],
 ) -> Generator[tuple[int, FrameCandidates, list[Proposal]], None, int]:
     """Proposals of frames of one size by carried tracks; returns the first track number that is free."""
@@ -340,6 +347,7 @@ def _carried(
         size_power=1 - config.granularity,
         max_area=config.max_area,
         max_border=config.max_border,
+        device=device,
         between=between,
     )
     there = np.array([on.any(1) for on in tracks.members]).sum(0)
@@ -398,12 +406,12 @@ class _Finder:
     def __init__(
         self, model: SMTC, frames: Frames, config: DiscoveryConfig, device: str | torch.device
     ) -> None:
-        from .weights import resolve_device
+        from .weights import device_for
 
         self._model = model
         self._frames = frames
         self._config = config
-        self._device = resolve_device(device)
+        self.device = device_for(model, device)
         self._kept: dict[int, torch.Tensor] = {}
 
     def __call__(self, index: int) -> FrameCandidates:
@@ -419,7 +427,7 @@ class _Finder:
         slots = self._slots(index, frame, moving=bool(motion))
         foreground = None
         if self._model.foreground is not None:
-            foreground = foreground_share(self._model.foreground, frame, device=self._device)
+            foreground = foreground_share(self._model.foreground, frame, device=self.device)
         regions = build_regions(image, slots.features, slots.shares, motion=motion, foreground=foreground)
         tree = build_tree(regions)
         limits = self._config.min_area, self._config.max_area
@@ -430,7 +438,7 @@ class _Finder:
         return FrameCandidates(frame, regions, tree, cues, score, slots.trained, tokens)
 
     def _slots(self, index: int, frame: np.ndarray, *, moving: bool) -> FrameSlots:
-        model, device = self._model, self._device
+        model, device = self._model, self.device
         keys = encode(model, frame, device=device)
         head_keys = previous = None
         if model.has_slots and moving and not self._config.head_with_motion:
@@ -457,7 +465,7 @@ class _Finder:
             frame = self._frames[index] if frame is None else frame
             while len(self._kept) > 1:
                 del self._kept[next(iter(self._kept))]
-            self._kept[index] = encode(self._model, frame, device=self._device, side_px=HEAD_SIDE_PX)
+            self._kept[index] = encode(self._model, frame, device=self.device, side_px=HEAD_SIDE_PX)
         return self._kept[index]
 
 

@@ -11,7 +11,6 @@ Letters: H x W pixels, h x w tokens of c x c cells, C feature channels, L label 
 
 from __future__ import annotations
 
-import itertools
 import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -359,7 +358,7 @@ def propagate(
     wrong direction or span.
     """
     from .propagation_run import PropagationRun
-    from .weights import resolve_device
+    from .weights import device_for
 
     config = config or PropagationConfig()
     start, stop = span or (0, len(frames))
@@ -378,7 +377,7 @@ def propagate(
                 f"The mask of frame {index} has size {labels.shape[::-1]}, "
                 f"its frame {frames[index].shape[1::-1]}; give a mask of the frame's size."
             )
-    chosen = _device_of(model) if device == "auto" else resolve_device(str(device))
+    chosen = device_for(model, device)
     run = PropagationRun(
         model,
         frames,
@@ -412,10 +411,6 @@ def _sharing_cores(frames: Iterator[PropagatedFrame]) -> Iterator[PropagatedFram
         yield from frames
     finally:
         torch.set_num_threads(before)
-
-
-def _device_of(model: nn.Module) -> torch.device:
-    return next(itertools.chain(model.parameters(), model.buffers()), torch.zeros(0)).device
 
 
 def blend(one: SoftLabels, other: SoftLabels, position: float, ids: tuple[int, ...]) -> SoftLabels:

@@ -31,7 +31,7 @@ def split(
     model: SMTC, frame: np.ndarray, mask: np.ndarray, *, parts: int, device: str | torch.device, seed: int
 ) -> list[np.ndarray]:
     """See `discovery.split_mask`."""
-    from .weights import resolve_device
+    from .weights import device_for
 
     if mask.shape != frame.shape[:2]:
         raise ValueError(f"mask has shape {mask.shape}, its frame {frame.shape[:2]}")
@@ -44,7 +44,7 @@ def split(
     crop, inside = np.ascontiguousarray(frame[window]), mask[window]
     image = work_image(crop)
     small = cv2.resize(inside.astype(np.uint8), image.shape[1::-1], interpolation=cv2.INTER_AREA) > 0
-    keys = encode(model, crop, device=resolve_device(device), side_px=CROP_SIDE_PX)
+    keys = encode(model, crop, device=device_for(model, device), side_px=CROP_SIDE_PX)
     features = keys[0].permute(1, 2, 0).cpu().numpy()
     shares = _slots_inside(features, small, parts, seed)
     regions = _inside(build_regions(image, features, shares), small)

@@ -6,13 +6,14 @@ these layouts: ours (see `save_model`), the released SMTC checkpoint, or the wei
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from .assets import WEIGHT_SUFFIXES, user_weights_folder, weights_files
 from .backbone import BACKBONES, TIMM_PREFIX, Backbone, Progress, create_backbone, suggestion
@@ -66,6 +67,13 @@ def resolve_device(name: str | torch.device = "auto") -> torch.device:
     if device.type not in ("cpu", "cuda", "mps"):
         raise ModelError(f"device {name!r} is not supported: use auto, cpu, cuda or mps")
     return device
+
+
+def device_for(model: nn.Module, name: str | torch.device = "auto") -> torch.device:
+    """As `resolve_device`, but "auto" is where the model's weights lie."""
+    if name != "auto":
+        return resolve_device(name)
+    return next(itertools.chain(model.parameters(), model.buffers()), torch.zeros(0)).device
 
 
 def load_model(

@@ -133,3 +133,17 @@ def test_what_cannot_be_adapted_is_told(clip, model):
         adapt(model, clip, {0: np.zeros((48, 64), np.uint16)})
     with pytest.raises(ModelError, match="too short"):
         adapt(model, clip[:3], {0: square_at(0)})
+
+
+def test_progress_counts_every_frame_and_step_once(clip, model):
+    told = []
+    adapt(
+        model,
+        clip,
+        {0: square_at(0)},
+        config=QUICK,
+        propagation=PROPAGATION,
+        progress=lambda done, total: told.append((done, total)),
+    )
+    total = told[-1][1]
+    assert told == [(done, total) for done in range(1, total + 1)]
