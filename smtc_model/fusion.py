@@ -10,6 +10,7 @@ labels, C feature channels, L label channels.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -224,4 +225,4 @@ def _remoteness(prior: np.ndarray, near: float) -> np.ndarray:
     if not area:
         return np.zeros(prior.shape, np.float32)
     distance = cv2.distanceTransform((~expected).astype(np.uint8), cv2.DIST_L2, 3)
-    return np.maximum(distance - max(near, 0.3 * np.sqrt(area)), 0)
+    return np.maximum(distance - max(near, 0.3 * math.sqrt(area)), 0)  # stays float32

@@ -15,7 +15,7 @@ from smtc_model.appearance import Appearance, _chosen
 from smtc_model.backbone import Features, create_backbone
 from smtc_model.confidence import NOWHERE, joined, object_confidence
 from smtc_model.errors import ModelError
-from smtc_model.fusion import _where_to_look
+from smtc_model.fusion import _remoteness, _where_to_look
 from smtc_model.matching import Window
 from smtc_model.memory import LabelMemory, packed, unpacked
 from smtc_model.metrics import jaccard
@@ -365,6 +365,15 @@ def test_flow_that_errs_leads_no_label_astray(model, monkeypatch):
     clip = Clip(7, width=400)
     found = collect(propagate(model, clip, {0: clip.labels(0)}, config=SMALL, device="cpu"))
     assert jaccard(clip.labels(6) == 1, found[6].labels == 1) > 0.8
+
+
+@pytest.mark.parametrize("side", [2, 60])
+def test_distances_stay_in_single_precision_as_some_gpus_have_no_other(side):
+    expected = np.zeros((80, 120), np.float32)
+    expected[:side, :side] = 1
+    found = _remoteness(expected, 4.0)
+    assert found.dtype == np.float32
+    assert found[0, 0] == 0 < found[-1, -1]
 
 
 def test_memory_does_not_grow_with_the_video(model):
