@@ -71,7 +71,7 @@ class PropagationConfig:
     minmax: bool = False
     match_weight: float = 2.0
     warp_weight: float = 0.25
-    target_weight: float = 2.5
+    target_weight: float = 1.5
     fast_target_weight: float = 6.0
     speeds: tuple[float, float] = (1.5, 2.5)
     target_floor: float = 0.02
