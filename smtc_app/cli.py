@@ -32,6 +32,7 @@ from smtc_app.cli_arguments import (
 from smtc_app.cli_context import CommandContext, Console, cancelled_by_interrupt
 from smtc_app.cli_projects import PROJECT_VERBS
 from smtc_app.cli_review import REVIEW_VERBS
+from smtc_app.core.command import counted
 from smtc_app.core.errors import UserError
 from smtc_app.jobs.context import Cancelled
 
@@ -230,8 +231,8 @@ def _propose(options: argparse.Namespace, context: CommandContext, console: Cons
             max_objects=options.max_objects,
             overwrite=options.overwrite,
         )
-    count = len(summary["proposals"])
-    text = f"{count} proposals on {summary['frames']} frames in {options.output} ({how_computed(summary)})"
+    what = f"{counted(len(summary['proposals']), 'proposal')} on {counted(summary['frames'], 'frame')}"
+    text = f"{what} in {options.output} ({how_computed(summary)})"
     return summary, text
 
 
@@ -292,10 +293,10 @@ def _propagate(options: argparse.Namespace, context: CommandContext, console: Co
             resume=options.resume,
             adapt=options.adapt,
         )
-    count = len(summary["objects"])
+    what = f"{counted(len(summary['objects']), 'object')} on {counted(summary['frames'], 'frame')}"
     return (
         summary,
-        f"{count} objects on {summary['frames']} frames in {options.output} ({how_computed(summary)})",
+        f"{what} in {options.output} ({how_computed(summary)})",
     )
 
 

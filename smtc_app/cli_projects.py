@@ -23,6 +23,7 @@ from smtc_app.cli_arguments import (
     verb_parser,
 )
 from smtc_app.cli_context import CommandContext, Console
+from smtc_app.core.command import counted
 from smtc_app.core.export import FORMATS, OPACITY
 from smtc_app.project_verbs import ExportChoice
 
@@ -104,8 +105,8 @@ def _export(options: argparse.Namespace, context: CommandContext, console: Conso
         model=options.model,
         device=options.device,
     )
-    count = len(summary["objects"])
-    text = f"{count} objects on {summary['frames']} frames in {options.output}. {summary['checked']}"
+    what = f"{counted(len(summary['objects']), 'object')} on {counted(summary['frames'], 'frame')}"
+    text = f"{what} in {options.output}. {summary['checked']}"
     return summary, text
 
 
@@ -140,9 +141,10 @@ def _run(options: argparse.Namespace, context: CommandContext, console: Console)
         device=options.device,
         cache=cache_choice(options),
     )
-    count, found = len(summary["objects"]), summary["reproduced"]
+    what = f"{counted(len(summary['objects']), 'object')} on {counted(summary['frames'], 'frame')}"
+    found = summary["reproduced"]
     text = (
-        f"{count} objects on {summary['frames']} frames in {options.output} ({how_computed(summary)}); "
+        f"{what} in {options.output} ({how_computed(summary)}); "
         f"{found['equal']} frames as in the project, {found['different']} otherwise, "
         f"{found['renewed']} renewed"
     )

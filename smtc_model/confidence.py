@@ -21,7 +21,7 @@ NOWHERE = 0.25
 """Confidence of an object that wins no cell."""
 
 _CERTAINTY = (0.5, 0.65, 0.73, 0.78, 0.83, 0.875, 0.92, 0.96, 0.98, 1.0)
-_MEAN_J = (0.0, 0.206, 0.341, 0.455, 0.587, 0.711, 0.812, 0.887, 0.927, 0.966)
+_MEAN_J = (0.0, 0.281, 0.435, 0.536, 0.644, 0.751, 0.84, 0.905, 0.938, 0.972)
 
 
 def calibrated(certainty: float) -> float:
