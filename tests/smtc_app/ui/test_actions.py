@@ -92,7 +92,8 @@ def test_every_action_has_a_menu_a_tooltip_an_icon_that_exists_and_valid_keys(sp
 
 def test_every_action_is_connected():
     source = Path(ActionTable.__init__.__code__.co_filename).parent
-    texts = "".join(file.read_text() for file in source.glob("*_controller.py"))
+    files = [*source.glob("*_controller.py"), source / "mask_edits.py"]
+    texts = "".join(file.read_text() for file in files)
     texts += (source.parent / "app.py").read_text()
     generated = re.compile(r"(tool|theme|view|object)_\w+")
     missing = [s.id for s in ACTIONS if f'"{s.id}"' not in texts and not generated.fullmatch(s.id)]
