@@ -88,6 +88,12 @@ class _Lesson(NamedTuple):
     chance: np.ndarray
     """(N,) of a cell to be asked"""
 
+    def to(self, device: torch.device) -> _Lesson:
+        """The same, computed with on that device."""
+        return self._replace(
+            features=self.features.to(device), labels=self.labels.to(device), sure=self.sure.to(device)
+        )
+
 
 class _Kept:
     """Features of the part in memory, as a `FeatureStore` keeps them on disk."""
@@ -170,8 +176,9 @@ def adapt(
     before, labels, confidence = found
     truth = {part.keyframe: keyframes[part.keyframe]}
     lessons = _lessons(kept.maps, truth, labels, confidence, config, channels=net.width)
+    device = net.project.weight.device
     change = _train(
-        lessons,
+        [lesson.to(device) for lesson in lessons],
         config,
         cancelled=cancelled,
         progress=lambda n: progress(carried + n, total),
@@ -342,8 +349,12 @@ def _train(
     progress: Callable[[int], None],
     width: int,
 ) -> Tensor | None:
-    """The change (C,C) of the features; None when cancelled. The first lesson is the keyframe's."""
-    change = torch.zeros(width, width, requires_grad=True)
+    """The change (C,C) of the features; None when cancelled. The first lesson is the keyframe's.
+
+    Computed where the lessons lie; what is drawn is the same everywhere.
+    """
+    device = lessons[0].features.device
+    change = torch.zeros(width, width, device=device, requires_grad=True)
     if len(lessons) < 2:
         return change.detach()
     optimiser = torch.optim.Adam([change], lr=config.rate)
@@ -357,7 +368,7 @@ def _train(
         others = [n for n in range(len(lessons)) if n != asked]
         memory = 0 if asked and rng.random() < 0.5 else int(rng.choice(others))
         cells = rng.choice(len(lessons[asked].chance), config.queries, p=lessons[asked].chance)
-        loss = _loss(change, lessons[asked], lessons[memory], torch.from_numpy(cells), config)
+        loss = _loss(change, lessons[asked], lessons[memory], torch.from_numpy(cells).to(device), config)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()

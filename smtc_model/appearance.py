@@ -10,6 +10,7 @@ Letters: h x w tokens, m cells of the target model's grid, C feature channels, L
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import cv2
@@ -44,7 +45,7 @@ class Described(NamedTuple):
     embedded: Tensor
     """(n,D) embedded descriptors of the n cells looked at."""
     where: Tensor | None
-    """(m,) bool, which of the grid's cells these are; None: all."""
+    """(n,) int64, rising, which of the grid's m cells these are; None: all."""
     size: tuple[int, int]
     """Rows and columns of the grid, m = rows * columns."""
 
@@ -56,6 +57,8 @@ class Appearance:
     """
 
     def __init__(self, config: PropagationConfig, device: torch.device) -> None:
+        self.between: Callable[[], None] = lambda: None
+        """Called between the parts of all that takes long; may raise, to end it."""
         self._config = config
         self._device = device
         self._texture = (
@@ -78,7 +81,9 @@ class Appearance:
     def learn_keyframe(self, frame: np.ndarray, features: Tensor, soft: Tensor) -> None:
         """Learn a frame's true labels (L,hf,wf) on any grid; frame and features as `describe` has them."""
         labels = F.interpolate(soft[None], self._size(features), mode="area")[0].flatten(1).T
-        self.learn(self._described(frame, features, _chosen(labels)), soft, keyframe=True)
+        seen = self._described(frame, features, _chosen(labels))
+        self.between()
+        self.learn(seen, soft, keyframe=True)
 
     def _size(self, features: Tensor) -> tuple[int, int]:
         """Rows and columns of the grid for features (h,w,C)."""
@@ -88,19 +93,20 @@ class Appearance:
         scale, size = self._config.target_scale, self._size(features)
         side = _TEXTURE_CELL_PX
         pixels = cv2.resize(frame, (size[1] * side, size[0] * side), interpolation=cv2.INTER_AREA)
-        rows, columns = _tokens_around(where, features.shape[:2])
+        rows, columns = _tokens_around(where, features.shape[:2], scale)
         part = features[rows, columns].permute(2, 0, 1)[None]
         cells = (part.shape[2] * scale, part.shape[3] * scale)
         maps = F.interpolate(part, cells, mode="bilinear", align_corners=False)
         pixels = pixels[_times(rows, scale * side), _times(columns, scale * side)]
         image = torch.from_numpy(np.ascontiguousarray(pixels)).to(self._device)
         image = image.permute(2, 0, 1)[None].float() / 255
+        self.between()
         texture = self._texture(image).tokens * self._config.target_texture
         colour = F.avg_pool2d(image, side) * self._config.target_colour
         descriptors = torch.cat([maps, texture, colour], 1)[0].flatten(1).T
         if where is not None:
-            inside = where.view(size)[_times(rows, scale), _times(columns, scale)]
-            descriptors = descriptors[inside.flatten()]
+            y, x = where // size[1] - rows.start * scale, where % size[1] - columns.start * scale
+            descriptors = descriptors[y * cells[1] + x]
         if self._model is None:
             config = self._config
             self._model = TargetModel(
@@ -111,6 +117,7 @@ class Appearance:
                 decay=config.target_decay,
                 device=self._device,
             )
+        self.between()
         return Described(self._model.embed(descriptors), where, size)
 
     def predict(self, seen: Described) -> Tensor:
@@ -123,7 +130,7 @@ class Appearance:
         rival = torch.where(scores == best[:1], best[1:], best[:1])
         found = (0.5 + self._config.target_gain / 2 * (scores - rival)).clamp_(0, 1)
         if seen.where is not None:
-            everywhere = found.new_zeros((len(found), len(seen.where)))
+            everywhere = found.new_zeros((len(found), math.prod(seen.size)))
             everywhere[0] = 1
             everywhere[:, seen.where] = found
             found = everywhere
@@ -147,31 +154,33 @@ class Appearance:
         # Every label weighs the same however small it is.
         sure = (labels.amax(1) * 2 - 1).clamp_min(0)
         weights = (labels / labels.sum(0).clamp_min(1)).sum(1) * sure
+        self.between()
         total = _KEYFRAME_WEIGHT * (1.0 if keyframe else self._config.target_rate * frames)
         weights = weights * (total / weights.sum().clamp_min(1e-6))
         self._model.learn(embedded, labels, weights, keep=keyframe, frames=frames)
 
 
 def _cells_to_look_at(possible: Tensor, around: Tensor, size: tuple[int, int]) -> Tensor:
-    """(m,) bool of the grid of that size: all that may hold an object, and a share of what is around."""
+    """(n,) cells of the grid of that size: all that may hold an object, and a share of what is around."""
     close = F.adaptive_max_pool2d(possible[None, None].float(), size)
     close = F.max_pool2d(close, 3, stride=1, padding=1)[0, 0].flatten() > 0
     near = F.interpolate(around[None, None].float(), size, mode="nearest")[0, 0].flatten() > 0
-    return close | _evenly(near & ~close, _BACKGROUND_SAMPLES)
+    near &= ~close
+    counted = near.cumsum(0)
+    near &= _evenly(counted - 1, counted[-1].clamp_min(1), _BACKGROUND_SAMPLES)
+    return (close | near).nonzero()[:, 0]
 
 
-def _tokens_around(where: Tensor | None, size: tuple[int, int]) -> tuple[slice, slice]:
-    """Rows and columns of the (h,w) tokens that cells (m,) are described from; None: all."""
+def _tokens_around(where: Tensor | None, size: tuple[int, int], scale: int) -> tuple[slice, slice]:
+    """Rows and columns of the (h,w) tokens of scale x scale cells that cells (n,) are described from."""
     h, w = size
-    if where is None or not where.any():
+    if where is None or not len(where):
         return slice(0, h), slice(0, w)
-    scale = math.isqrt(len(where) // (h * w))
-    grid = where.view(h * scale, w * scale)
+    columns = where % (w * scale)
+    ends = torch.stack([where[0] // (w * scale), where[-1] // (w * scale), *columns.aminmax()]).tolist()
     bounds = []
-    for chosen, length in ((grid.any(1), h), (grid.any(0), w)):
-        cells = chosen.nonzero()[:, 0]
-        first, last = int(cells[0]) // scale, int(cells[-1]) // scale
-        bounds.append(slice(max(0, first - _MARGIN), min(length, last + 1 + _MARGIN)))
+    for first, last, length in ((*ends[:2], h), (*ends[2:], w)):
+        bounds.append(slice(max(0, first // scale - _MARGIN), min(length, last // scale + 1 + _MARGIN)))
     return bounds[0], bounds[1]
 
 
@@ -179,22 +188,23 @@ def _times(tokens: slice, factor: int) -> slice:
     return slice(tokens.start * factor, tokens.stop * factor)
 
 
-def _evenly(chosen: Tensor, most: int) -> Tensor:
-    """bool (m,): about `most` of the chosen ones, or all if there are no more."""
-    where = chosen.nonzero()[:, 0]
-    if len(where) <= most:
-        return chosen
-    kept = torch.zeros_like(chosen)
-    kept[where[torch.arange(most, device=where.device) * len(where) // most]] = True
-    return kept
+def _evenly(rank: Tensor, size: Tensor, most: int | Tensor) -> Tensor:
+    """bool: of groups of `size` members, evenly, as many as `most`, or all; rank: of each in its group."""
+    number = (rank * most + size - 1) // size  # of the first one chosen that does not come before
+    return (number * size // most == rank) & (number < most)
 
 
 def _chosen(labels: Tensor) -> Tensor:
-    """(m,) bool of labels (m,L): what to learn of cells with something in them and of plain background."""
+    """Which of m cells with labels (m,L) are learnt, (n,): with something in them, and plain background."""
     plain = labels[:, 0] > _PLAIN_BACKGROUND
-    chosen = _evenly(plain, _BACKGROUND_SAMPLES)
-    winner = labels.argmax(1).masked_fill_(plain, -1)
-    most = max(_FEWEST_SAMPLES, _OBJECT_SAMPLES // max(1, labels.shape[1] - 1))
-    for label in range(labels.shape[1]):
-        chosen |= _evenly(winner == label, most)
-    return chosen
+    groups = (labels.argmax(1) + 1).masked_fill_(plain, 0)
+    ordered, order = groups.sort(stable=True)  # all groups at once: on a GPU each would be waited for
+    numbers = torch.arange(labels.shape[1] + 1, device=labels.device)
+    starts = torch.searchsorted(ordered, numbers)
+    sizes = torch.searchsorted(ordered, numbers, right=True) - starts
+    most = torch.full_like(numbers, max(_FEWEST_SAMPLES, _OBJECT_SAMPLES // max(1, labels.shape[1] - 1)))
+    most[0] = _BACKGROUND_SAMPLES
+    rank = torch.arange(len(groups), device=labels.device) - starts[ordered]
+    chosen = torch.zeros_like(plain)
+    chosen[order] = _evenly(rank, sizes[ordered], most[ordered])
+    return chosen.nonzero()[:, 0]

@@ -13,8 +13,12 @@ import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from .errors import ModelError
+
+MOST_PROPOSALS = 20
+"""So many objects a sequence are allowed by the unsupervised task of DAVIS."""
 
 DEVICE_HELP = "auto (default), cpu, cuda, cuda:1 or mps"
 
@@ -41,8 +45,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one sentence, like every other error here."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ModelError(f"{message} (see `{self.prog} --help`)")
+
+
 def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="smtc-model", description=__doc__.splitlines()[0])
+    parser = _Parser(prog="smtc-model", description=__doc__.splitlines()[0])
     parser.add_argument("--version", action="version", version=f"smtc-model {_version()}")
     parser.add_argument("-v", "--verbose", action="store_true", help="say more about what is going on")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
@@ -129,7 +140,10 @@ def _add_evaluate(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--split", metavar="NAME", help="only those of ImageSets/**/NAME.txt, e.g. 2017/val")
     parser.add_argument("--resolution", metavar="NAME", help="folder below JPEGImages (default: 480p)")
     parser.add_argument(
-        "--max-objects", type=int, default=20, help="discovery: proposals a sequence, at most 20"
+        "--max-objects",
+        type=int,
+        default=MOST_PROPOSALS,
+        help=f"discovery: proposals a sequence, at most {MOST_PROPOSALS}",
     )
     parser.add_argument("--granularity", type=float, default=0.5, help="discovery: 0 few to 1 many proposals")
     parser.add_argument("--seed", type=int, default=0, help="discovery (default: %(default)s)")
@@ -158,6 +172,8 @@ def _evaluate(args: argparse.Namespace, sequences):
 
     if args.preset not in PRESETS:
         raise ModelError(f"there is no preset {args.preset!r}; choose one of {', '.join(PRESETS)}")
+    if not 1 <= args.max_objects <= MOST_PROPOSALS:
+        raise ModelError(f"--max-objects must be from 1 to {MOST_PROPOSALS}, got {args.max_objects}")
     try:
         discovery = DiscoveryConfig(
             max_objects=args.max_objects, granularity=args.granularity, seed=args.seed

@@ -15,6 +15,7 @@ norm would lose the brightness, since all descriptors of a cell point about the 
 
 from __future__ import annotations
 
+import functools
 import math
 
 import torch
@@ -31,18 +32,22 @@ def rgb_to_lab(rgb: Tensor) -> Tensor:
     """sRGB (B,3,H,W) in [0,1] -> CIELAB under D65 (IEC 61966-2-1), L in [0,100], a and b about +-100."""
     rgb = rgb.clamp(0, 1)
     linear = torch.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
-    to_xyz = rgb.new_tensor(
-        [
-            [0.4124564 / 0.95047, 0.3575761 / 0.95047, 0.1804375 / 0.95047],
-            [0.2126729, 0.7151522, 0.0721750],
-            [0.0193339 / 1.08883, 0.1191920 / 1.08883, 0.9503041 / 1.08883],
-        ]
-    )
-    xyz = torch.einsum("ij,bjhw->bihw", to_xyz, linear)
+    xyz = torch.einsum("ij,bjhw->bihw", _to_xyz(rgb.device, rgb.dtype), linear)
     delta = 6 / 29
     f = torch.where(xyz > delta**3, xyz.clamp_min(1e-8) ** (1 / 3), xyz / (3 * delta**2) + 4 / 29)
     x, y, z = f.unbind(1)
     return torch.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], 1)
+
+
+@functools.lru_cache(maxsize=8)
+def _to_xyz(device: torch.device, dtype: torch.dtype) -> Tensor:
+    rows = [
+        [0.4124564 / 0.95047, 0.3575761 / 0.95047, 0.1804375 / 0.95047],
+        [0.2126729, 0.7151522, 0.0721750],
+        [0.0193339 / 1.08883, 0.1191920 / 1.08883, 0.9503041 / 1.08883],
+    ]
+    with torch.inference_mode(False):  # it is kept, and training may be next to use it
+        return torch.tensor(rows, device=device, dtype=dtype)
 
 
 class ColourTexture(nn.Module):
@@ -81,6 +86,8 @@ class ColourTexture(nn.Module):
         # Typical deviations of natural images, so that each part starts with about unit variance.
         lab = torch.tensor([lightness_weight / 22, 1 / 12, 1 / 14]).view(1, 3, 1, 1)
         self.register_buffer("_lab_scale", lab, persistent=False)
+        offset = torch.tensor([50.0, 0.0, 0.0]).view(1, 3, 1, 1)
+        self.register_buffer("_lab_offset", offset, persistent=False)
         twice = torch.arange(ORIENTATIONS) * (2 * math.pi / ORIENTATIONS)
         cos, sin = twice.cos(), twice.sin()
         lobes = torch.stack([1 + cos * cos, 1 + sin * sin, 2 * cos * sin, 2 * cos, 2 * sin], 1) / 4
@@ -91,8 +98,7 @@ class ColourTexture(nn.Module):
     def forward(self, normalised: Tensor) -> Tensor:
         """normalised (B,3,H,W), sides multiples of the stride -> (B,C,h,w), unit length over C."""
         lab = rgb_to_lab(normalised * self._std + self._mean)
-        offset = lab.new_tensor([50.0, 0.0, 0.0]).view(1, 3, 1, 1)
-        scaled = (lab - offset) * self._lab_scale
+        scaled = (lab - self._lab_offset) * self._lab_scale
         cell, context, texture = self._weights
         parts = [
             self._cells(scaled) * (cell / _GRID),

@@ -49,14 +49,25 @@ class ClipInfo:
 def find_clips(root: Path) -> list[Path]:
     """Videos and folders that hold at least two images below `root`, sorted by path.
 
+    Links are followed, but a folder that is reached in several ways counts once.
+
     Raises ModelError if `root` is no folder or holds nothing to train on.
     """
+    if root.is_file():
+        raise ModelError(f"{root} is a file; name the folder that the videos lie in.")
     if not root.is_dir():
         raise ModelError(
             f"The training folder {root} does not exist; name a folder of videos or frame folders."
         )
     videos, image_folders = [], []
-    for folder, _, names in os.walk(root, followlinks=True):
+    known: set[tuple[int, int]] = set()
+    for folder, below, names in os.walk(root, followlinks=True):
+        status = os.stat(folder)
+        if (status.st_dev, status.st_ino) in known:
+            below.clear()
+            continue
+        known.add((status.st_dev, status.st_ino))
+        below.sort()  # which of the ways to a folder is taken must not change
         images = 0
         for name in names:
             suffix = Path(name).suffix.lower()
@@ -157,10 +168,9 @@ def open_cache(
     paths = find_clips(root)
     fingerprint = _fingerprint(root, paths, short_side)
     index = folder / "clips.json"
-    if index.is_file():
-        stored = json.loads(index.read_text(encoding="utf-8"))
-        if stored.get("fingerprint") == fingerprint:
-            return _usable(folder, [ClipInfo(**clip) for clip in stored["clips"]], min_frames, root)
+    stored = _stored(folder, index, fingerprint)
+    if stored is not None:
+        return _usable(folder, stored, min_frames, root)
     folder.mkdir(parents=True, exist_ok=True)
     clips: list[ClipInfo] = []
     partial = folder / f"frames.{os.getpid()}.part"
@@ -185,6 +195,25 @@ def open_cache(
     partial.write_text(text, encoding="utf-8")
     os.replace(partial, index)
     return _usable(folder, clips, min_frames, root)
+
+
+def _stored(folder: Path, index: Path, fingerprint: str) -> list[ClipInfo] | None:
+    """The clips of a cache that is whole and of that fingerprint."""
+    try:
+        stored = json.loads(index.read_text(encoding="utf-8"))
+        if stored["fingerprint"] != fingerprint:
+            return None
+        clips = [ClipInfo(**clip) for clip in stored["clips"]]
+        found = (folder / "frames.yuv").stat().st_size
+    except FileNotFoundError:
+        return None
+    except (KeyError, TypeError, ValueError) as error:
+        logger.warning("%s is damaged (%s), so the clips are decoded again", index, error)
+        return None
+    if found < max((clip.offset + clip.frames * clip.frame_bytes for clip in clips), default=0):
+        logger.warning("%s is not whole, so the clips are decoded again", folder / "frames.yuv")
+        return None
+    return clips
 
 
 def _usable(folder: Path, clips: list[ClipInfo], min_frames: int, root: Path) -> ClipCache:

@@ -15,25 +15,25 @@ Letters: H x W pixels of the frame, h x w of the work grid.
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
 
 from .carried_tracks import ClipFrame, carry_tracks
 from .foreground import foreground_share
+from .frame_candidates import FEW, Between, FrameCandidates, go_on
 from .linking import TrackLinker
-from .native_masks import main_part, to_native, without_pinholes
 from .object_motion import camera_compensated_flow
-from .objectness import Cues, measure, objectness
+from .objectness import measure, objectness
 from .region_slots import HEAD_SIDE_PX, FrameSlots, encode, frame_slots
-from .region_tree import RegionTree, best_antichain, build_tree
-from .regions import Regions, build_regions, work_image
+from .region_tree import build_tree
+from .regions import build_regions, work_image
 from .smtc import SMTC
 
 logger = logging.getLogger(__name__)
@@ -41,16 +41,11 @@ logger = logging.getLogger(__name__)
 Progress = Callable[[int, int], None]
 """Called with (frames done, frames in all); what it raises ends the search."""
 
-EXPECTED_BONUS = 12.0
-"""How much the value of a node grows that is where a known track should be: so much that a track is left for
-another way to cut the frame only where the tree has nothing like it."""
 MOST_TOGETHER = 100
 """Frames up to which tracks are carried over all of them (`carried_tracks`), some 7 MB each; in longer runs
 proposals are linked from frame to frame (`linking`)."""
 MOST_APART = 5
 """Frames that lie farther apart are linked, too: what moves fast is lost when it is carried so far."""
-FEW = 3
-"""So many proposals a frame gets even if none of them is likely."""
 
 
 class Frames(Protocol):
@@ -120,91 +115,6 @@ class Proposal:
     """the same number on other frames is the same object"""
 
 
-@dataclass(frozen=True)
-class FrameCandidates:
-    """All that a choice of proposals on one frame needs; made once, asked at any granularity."""
-
-    frame: np.ndarray
-    regions: Regions
-    tree: RegionTree
-    cues: Cues
-    score: np.ndarray
-    """(N,) objectness of every node, 0 for those too small or too large"""
-    trained: bool
-    """whether the slots come from a trained head"""
-    tokens: torch.Tensor
-    """(h',w',C) float16 unit vectors, the backbone's"""
-
-    def choose(self, config: DiscoveryConfig, *, expected: Sequence[np.ndarray] = ()) -> np.ndarray:
-        """Nodes of the tree that don't overlap, best first.
-
-        expected: masks (h,w), 0 to 1, of known tracks: nodes there are preferred, so that they stay.
-        """
-        known = self._overlap(expected)
-        value = self.value(config) * (1 + EXPECTED_BONUS * known)
-        chosen = best_antichain(self.tree.parent, value)
-        chosen = chosen[self.score[chosen] >= config.min_score]
-        rank = self.score[chosen] + 0.5 * EXPECTED_BONUS * known[chosen]
-        chosen = chosen[np.argsort(-rank, kind="stable")][: config.max_objects]
-        likely = (self.score[chosen] >= config.likely_score) | (known[chosen] >= 0.5)
-        likely[:FEW] = True
-        return chosen[likely]
-
-    def value(self, config: DiscoveryConfig) -> np.ndarray:
-        """(N,) how much each node is worth in a choice, 0 for those too small, too large or on the border."""
-        cues = self.cues
-        fits = (cues.area >= config.min_area) & (cues.area <= config.max_area)
-        fits &= cues.border <= config.max_border
-        # The exponent weighs one large node against its parts; at 0.5 two parts of half the size
-        # must each score 0.7 of the whole to win.
-        return np.where(fits, self.score * cues.area ** (1 - config.granularity), 0)
-
-    def candidates(self, config: DiscoveryConfig, *, most: int) -> list[np.ndarray]:
-        """Masks bool (H,W) of the best nodes, overlapping ones included."""
-        fits = (self.cues.area >= config.min_area) & (self.cues.area <= config.max_area)
-        nodes = np.flatnonzero(fits)
-        nodes = nodes[np.argsort(-self.score[nodes], kind="stable")][:most]
-        height, width = self.frame.shape[:2]
-        masks = (self.work_mask(node).astype(np.uint8) for node in nodes)
-        return [cv2.resize(m, (width, height), interpolation=cv2.INTER_NEAREST) > 0 for m in masks]
-
-    def work_mask(self, node: int) -> np.ndarray:
-        """bool (h,w)"""
-        return self.tree.members[node][self.regions.labels]
-
-    def feature(self, node: int) -> np.ndarray:
-        """(C,) unit vector of a node."""
-        members = self.tree.members[node]
-        mean = self.regions.area[members] @ self.regions.features[members]
-        return mean / max(float(np.linalg.norm(mean)), 1e-6)
-
-    def slot(self, members: np.ndarray) -> int:
-        """The slot that has most of a set of regions bool (n,)."""
-        return int((self.regions.area[members] @ self.regions.slots[members]).argmax())
-
-    def masks(self, members: np.ndarray) -> list[np.ndarray]:
-        """Native masks bool (H,W), on the frame's edges, of sets of regions bool (k,n); the first on top."""
-        labels = np.zeros(self.regions.labels.shape, np.int32)
-        for number, inside in enumerate(members, 1):
-            labels[without_pinholes(inside[self.regions.labels]) & (labels == 0)] = number
-        native = to_native(labels, self.frame)
-        return [main_part(native == number) for number in range(1, len(members) + 1)]
-
-    def _overlap(self, expected: Sequence[np.ndarray]) -> np.ndarray:
-        """IoU (N,) of every node with the mask (h,w) that it overlaps most."""
-        overlap = np.zeros(len(self.score))
-        nodes = np.flatnonzero(self.score)
-        if not expected or not len(nodes):
-            return overlap
-        flat = self.regions.labels.ravel()
-        inside = [np.bincount(flat, mask.ravel(), len(self.regions)) for mask in expected]
-        common = self.tree.members[nodes].astype(np.float32) @ np.stack(inside, 1).astype(np.float32)
-        area = self.cues.area[nodes, None] * self.regions.total_area
-        union = area + np.array([mask.sum() for mask in expected]) - common
-        overlap[nodes] = (common / np.maximum(union, 1e-6)).max(1)
-        return overlap
-
-
 class SlotCache:
     """Candidates of frames, so that another granularity is shown at once.
 
@@ -225,12 +135,12 @@ class SlotCache:
         self._capacity = capacity
         self._kept: dict[int, FrameCandidates] = {}
 
-    def candidates(self, index: int) -> FrameCandidates:
-        """Of one frame, from the cache if they are there."""
+    def candidates(self, index: int, between: Between = go_on) -> FrameCandidates:
+        """Of one frame, from the cache if they are there; between: called while they are made, may raise."""
         if index not in self._kept:
             while len(self._kept) >= self._capacity:
                 del self._kept[next(iter(self._kept))]
-            self._kept[index] = self._finder(index)
+            self._kept[index] = self._finder(index, between)
         return self._kept[index]
 
     def _pixels(self, index: int) -> np.ndarray:
@@ -302,7 +212,7 @@ def propose_each(
 
 
 def _linked(
-    candidates: Callable[[int], FrameCandidates],
+    candidates: Callable[[int, Between], FrameCandidates],
     pixels: Callable[[int], np.ndarray],
     indices: Sequence[int],
     config: DiscoveryConfig,
@@ -316,7 +226,7 @@ def _linked(
         return
     groups: list[list[tuple[int, FrameCandidates]]] = []
     for done, index in enumerate(indices, 1):
-        found = candidates(index)
+        found = candidates(index, functools.partial(looked, done - 1))
         looked(done)
         if not groups or groups[-1][-1][1].tokens.shape != found.tokens.shape:
             groups.append([])
@@ -325,7 +235,7 @@ def _linked(
     first_track = 1
     for kept in groups:
         first_track = yield from _carried(
-            kept, pixels, config, first_track, device, lambda: looked(len(indices))
+            kept, pixels, config, first_track, device, functools.partial(looked, len(indices))
         )
 
 
@@ -335,7 +245,7 @@ def _carried(
     config: DiscoveryConfig,
     first_track: int,
     device: torch.device,
-    between: Callable[[], None],
+    between: Between,
 ) -> Generator[tuple[int, FrameCandidates, list[Proposal]], None, int]:
     """Proposals of frames of one size by carried tracks; returns the first track number that is free."""
     clip = [
@@ -359,24 +269,26 @@ def _carried(
         found = replace(without_pixels, frame=pixels(index))
         here = np.flatnonzero(likely & tracks.members[t].any(1))[: config.max_objects]
         score = tracks.score[t, here]
-        yield index, found, _proposals(index, found, tracks.members[t][here], score, first_track + here)
+        numbers = first_track + here
+        yield index, found, _proposals(index, found, tracks.members[t][here], score, numbers, between)
     return first_track + len(tracks.rank)
 
 
 def _linked_in_turn(
-    candidates: Callable[[int], FrameCandidates],
+    candidates: Callable[[int, Between], FrameCandidates],
     indices: Sequence[int],
     config: DiscoveryConfig,
     looked: Callable[[int], None],
 ) -> Iterator[tuple[int, FrameCandidates, list[Proposal]]]:
     linker = TrackLinker()
     for done, index in enumerate(indices, 1):
-        found = candidates(index)
+        between = functools.partial(looked, done - 1)
+        found = candidates(index, between)
         nodes = found.choose(config, expected=linker.expect(found.regions.image))
         masks = [found.work_mask(node) for node in nodes]
         features = [found.feature(node) for node in nodes]
         tracks = linker.link(masks, features)
-        yield index, found, _of_nodes(index, found, nodes, tracks)
+        yield index, found, _of_nodes(index, found, nodes, tracks, between)
         looked(done)
 
 
@@ -414,7 +326,7 @@ class _Finder:
         self.device = device_for(model, device)
         self._kept: dict[int, torch.Tensor] = {}
 
-    def __call__(self, index: int) -> FrameCandidates:
+    def __call__(self, index: int, between: Between = go_on) -> FrameCandidates:
         if not 0 <= index < len(self._frames):
             raise ValueError(f"frame {index} is outside the video, which has {len(self._frames)} frames")
         frame = self._frames[index]
@@ -424,12 +336,17 @@ class _Finder:
         images = (work_image(self._frames[other]) for other in others)
         same_size = [other for other in images if other.shape == image.shape]
         motion = camera_compensated_flow(image, same_size) if same_size else []
+        between()
         slots = self._slots(index, frame, moving=bool(motion))
+        between()
         foreground = None
         if self._model.foreground is not None:
             foreground = foreground_share(self._model.foreground, frame, device=self.device)
+            between()
         regions = build_regions(image, slots.features, slots.shares, motion=motion, foreground=foreground)
+        between()
         tree = build_tree(regions)
+        between()
         limits = self._config.min_area, self._config.max_area
         cues = measure(regions, tree, min_area=limits[0], max_area=limits[1])
         fits = (cues.area >= limits[0]) & (cues.area <= limits[1])
@@ -469,15 +386,27 @@ class _Finder:
         return self._kept[index]
 
 
-def _of_nodes(index: int, found: FrameCandidates, nodes: np.ndarray, tracks: Sequence[int]) -> list[Proposal]:
-    return _proposals(index, found, found.tree.members[nodes], found.score[nodes], tracks)
+def _of_nodes(
+    index: int,
+    found: FrameCandidates,
+    nodes: np.ndarray,
+    tracks: Sequence[int],
+    between: Between = go_on,
+) -> list[Proposal]:
+    return _proposals(index, found, found.tree.members[nodes], found.score[nodes], tracks, between)
 
 
 def _proposals(
-    index: int, found: FrameCandidates, members: np.ndarray, scores: np.ndarray, tracks: Sequence[int]
+    index: int,
+    found: FrameCandidates,
+    members: np.ndarray,
+    scores: np.ndarray,
+    tracks: Sequence[int],
+    between: Between,
 ) -> list[Proposal]:
     proposals = []
-    for inside, score, track, mask in zip(members, scores, tracks, found.masks(members), strict=True):
+    masks = found.masks(members, between=between)
+    for inside, score, track, mask in zip(members, scores, tracks, masks, strict=True):
         rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
         if not len(rows):
             continue

@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import logging
 import time
+import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -42,6 +44,27 @@ _BEST_PER_OBJECT = 10
 
 class _NothingToScoreError(Exception):
     """Why a sequence is left out."""
+
+
+class _Kept(NamedTuple):
+    """A proposal until its sequence is done, in about a kilobyte."""
+
+    track: int
+    score: float
+    packed: bytes
+    size: tuple[int, int]
+
+    @classmethod
+    def of(cls, proposal: Proposal) -> _Kept:
+        packed = zlib.compress(np.packbits(proposal.mask).tobytes(), 1)
+        return cls(proposal.track, proposal.score, packed, proposal.mask.shape)
+
+    @property
+    def mask(self) -> np.ndarray:
+        """bool (H,W)"""
+        bits = np.frombuffer(zlib.decompress(self.packed), np.uint8)
+        height, width = self.size
+        return np.unpackbits(bits, count=height * width).view(bool).reshape(self.size)
 
 
 def evaluate_propagation(
@@ -123,14 +146,14 @@ def evaluate_discovery(
     def score(sequence: DavisSequence, tick: Callable[[], None]) -> SequenceScore:
         _, given = _first_labels(sequence)
         ids = [int(i) for i in np.unique(given) if i]
-        found: dict[int, list[Proposal]] = {}
+        found: dict[int, list[_Kept]] = {}
         per_frame = []
         seconds, start = 0.0, time.perf_counter()
         for index, candidates, proposals in propose_each(
             model, sequence, range(len(sequence)), config=config, device=device
         ):
             seconds += time.perf_counter() - start
-            found[index] = proposals
+            found[index] = [_Kept.of(proposal) for proposal in proposals]
             if index in sequence.mask_paths:
                 labels, void = sequence.reference(index)
                 references = np.stack([labels == number for number in ids])
@@ -187,7 +210,7 @@ def _first_labels(sequence: DavisSequence) -> tuple[int, np.ndarray]:
     raise _NothingToScoreError("no mask that holds an object")
 
 
-def _best_tracks(found: dict[int, list[Proposal]]) -> list[int]:
+def _best_tracks(found: dict[int, list[_Kept]]) -> list[int]:
     """The tracks that take part, best first: those whose scores add up to most over the frames."""
     total: dict[int, float] = {}
     for proposals in found.values():
@@ -196,7 +219,7 @@ def _best_tracks(found: dict[int, list[Proposal]]) -> list[int]:
     return sorted(total, key=lambda track: -total[track])[:MOST_PROPOSALS]
 
 
-def _labels_of(proposals: list[Proposal], tracks: list[int], size: tuple[int, int]) -> np.ndarray:
+def _labels_of(proposals: list[_Kept], tracks: list[int], size: tuple[int, int]) -> np.ndarray:
     labels = np.zeros(size, np.uint16)
     for proposal in proposals:
         if proposal.track in tracks:
@@ -205,7 +228,7 @@ def _labels_of(proposals: list[Proposal], tracks: list[int], size: tuple[int, in
 
 
 def _match_tracks(
-    sequence: DavisSequence, ids: list[int], found: dict[int, list[Proposal]], tracks: list[int]
+    sequence: DavisSequence, ids: list[int], found: dict[int, list[_Kept]], tracks: list[int]
 ) -> tuple[ObjectScore, ...]:
     """One assignment of tracks to objects on the mean of (J+F)/2 over the sequence."""
     # As many empty proposals as there are objects, so that each gets one.

@@ -115,4 +115,5 @@ def format_result(result: EvaluationResult) -> str:
 
 def _percent(means: dict[str, float]) -> tuple[str, ...]:
     order = ("j_and_f", "j_mean", "j_recall", "j_decay", "f_mean", "f_recall", "f_decay")
-    return tuple(f"{100 * means[name]:.1f}" for name in order)
+    # Adding zero makes a plain one of -0.0.
+    return tuple(f"{round(100 * means[name], 1) + 0.0:.1f}" for name in order)

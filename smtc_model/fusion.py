@@ -21,8 +21,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .appearance import Appearance
-from .motion import FlowEstimator, to_tokens, warp
-from .propagation_config import PropagationConfig
+from .lost_objects import Sighting
+from .motion import FlowEstimator, lost, to_tokens, warp
+from .propagation_config import PropagationConfig, mix
 from .refine import GuidedFilter, lab_guide
 
 _FLOOR = 1e-3
@@ -34,6 +35,13 @@ _SETTLED = 0.03
 
 _POSSIBLE = 0.002
 """Smaller probabilities of an object cannot win, whatever it looks like there."""
+
+_TOLERANCE = 0.375
+"""Tokens that flow there and back may end away from its start and still be believed."""
+
+_NEAR, _GROWTH = (1.5, 4.0), (0.1, 0.3)
+"""Tokens around where an object is expected that cost nothing, or that share of its side if that is more;
+where flow can be believed, and where it is lost."""
 
 _REACH = 8
 """Tokens around an object whose background is learnt."""
@@ -57,8 +65,7 @@ class FrameFusion:
     """
 
     def __init__(self, config: PropagationConfig, device: torch.device, *, cells: int) -> None:
-        self.between: Callable[[], None] = lambda: None
-        """Called again and again while work is going on; may raise, to end it."""
+        self._between: Callable[[], None] = lambda: None
         self._config = config
         self._device = device
         self._cells = cells
@@ -69,11 +76,25 @@ class FrameFusion:
         self._current: _View | None = None
         self._soft: Tensor | None = None  # (L,hf,wf) of the previous frame
         self._flow: Tensor | None = None  # (2,hf,wf)
+        self._moved: Tensor | None = None  # (L,hf,wf) of the previous frame, where flow takes them
+        self.lost_share = 0.0
+        """How much of what is labelled flow loses on the way to the frame looked at, 0 to 1."""
         self._unlearnt = 0  # frames since one was learnt
         self.opinions: dict[str, Tensor] = {}
         """Each opinion about the last frame (L,hf,wf), before they were joined: for looking at."""
         self.weights: dict[str, float] = {}
         """Its exponent in their product."""
+
+    @property
+    def between(self) -> Callable[[], None]:
+        """Called again and again while work is going on; may raise, to end it."""
+        return self._between
+
+    @between.setter
+    def between(self, between: Callable[[], None]) -> None:
+        self._between = between
+        if self._appearance is not None:
+            self._appearance.between = between
 
     def start(self, frame: np.ndarray, labels: np.ndarray, ids: tuple[int, ...], features: Tensor) -> None:
         """Take over a keyframe: frame uint8 (H,W,3), labels (H,W), features (h,w,C)."""
@@ -99,29 +120,40 @@ class FrameFusion:
     def look(self, frame: np.ndarray) -> None:
         """See the next frame and find out how it moved."""
         assert self._previous is not None
+        assert self._soft is not None
         self._current = self._view(frame)
-        self._flow = self._flow_of(self._current.grey, self._previous.grey).to(self._device)
+        flow = self._flow_of(self._current.grey, self._previous.grey)
+        back = self._flow_of(self._previous.grey, self._current.grey)
+        astray = lost(flow, back, tolerance=_TOLERANCE * self._cells).to(self._device)
+        self._flow = flow.to(self._device)
+        self._moved = warp(self._soft[None], self._flow[None])[0]
+        held = 1 - self._moved[0]
+        self.lost_share = float((astray * held).sum() / held.sum().clamp_min(1))
 
     def motion(self, size: tuple[int, int]) -> Tensor:
         """(2,h,w) displacement to the previous frame in tokens."""
         assert self._flow is not None
         return to_tokens(self._flow, size)
 
-    def fuse(self, matched: Tensor, features: Tensor) -> Tensor:
-        """matched (L,h*c,w*c) of the vote, features (h,w,C) -> probabilities (L,hf,wf); remembers them."""
+    def fuse(self, matched: Tensor, features: Tensor, *, sighting: Sighting | None = None) -> Tensor:
+        """matched (L,h*c,w*c) of the vote, features (h,w,C) -> probabilities (L,hf,wf); remembers them.
+
+        sighting: what to expect elsewhere or not at all.
+        """
         assert self._soft is not None
         assert self._flow is not None
         assert self._current is not None
         config = self._config
-        moved = warp(self._soft[None], self._flow[None])[0]
-        speed = self._speed(moved)
-        match_weight, warp_weight, target_weight = config.weights(speed)
-        haste = config.haste(speed)
-        if haste > 0 and config.label_cells > 1:
-            # Where things are fast their details change: tokens as a whole are surer.
+        assert self._moved is not None
+        moved, self._moved = self._moved, None
+        share = self.lost_share
+        match_weight, warp_weight, target_weight = config.weights(share)
+        lostness = config.lostness(share)
+        if lostness > 0 and config.label_cells > 1:
+            # What flow loses changes in its details: tokens as a whole are surer.
             whole = F.interpolate(matched[None], features.shape[:2], mode="area")
             whole = F.interpolate(whole, matched.shape[1:], mode="bilinear", align_corners=False)[0]
-            matched = torch.lerp(matched, whole, haste)
+            matched = torch.lerp(matched, whole, lostness)
         opinions = [
             ("match", match_weight, self._upsampled(matched)),
             ("motion", warp_weight, moved),
@@ -129,7 +161,7 @@ class FrameFusion:
         self.between()
         seen = None
         self._unlearnt += 1
-        learning = self._unlearnt >= config.target_every or speed > config.target_speed
+        learning = self._unlearnt >= config.target_every or lostness > 0
         if self._appearance is not None:
             possible, around = _where_to_look([opinion for _, _, opinion in opinions], features.shape[:2])
             if not learning:
@@ -150,11 +182,19 @@ class FrameFusion:
             self.between()
         if config.distance_weight > 0:
             # Where flow errs the object is rather where it was.
-            expected = torch.maximum(moved, self._soft)[1:].cpu().numpy()
-            remote = [_remoteness(m, 4.0 * self._cells) for m in expected]
+            expected = torch.maximum(moved, self._soft)
+            if sighting is not None:
+                expected = torch.maximum(expected, self._enlarged(sighting.where))
+            expected = expected[1:].cpu().numpy()
+            near, growth = (mix(believed, gone, lostness) for believed, gone in (_NEAR, _GROWTH))
+            remote = [_remoteness(m, near * self._cells, growth) for m in expected]
             remote = torch.from_numpy(np.stack(remote)).to(self._device)
             self.between()
-            logits[1:] -= (remote * (config.distance_weight / self._cells)).clamp_max_(8.0)
+            weight = mix(config.distance_weight, config.lost_distance_weight, lostness)
+            logits[1:] -= (remote * (weight / self._cells)).clamp_max_(8.0)
+        if sighting is not None and sighting.gone:
+            gone = list(sighting.gone)
+            logits[gone] = torch.where(self._enlarged(sighting.where[gone]) > 0, logits[gone], -torch.inf)
         soft = torch.softmax(logits, 0)
         self.between()
         soft = self._follow_edges(settle(soft))
@@ -168,18 +208,16 @@ class FrameFusion:
         self._soft, self._previous = soft, self._current
         return soft
 
-    def _speed(self, labels: Tensor) -> float:
-        """Mean motion of what is labelled, in tokens a frame; labels (L,hf,wf)."""
-        assert self._flow is not None
-        held = 1 - labels[0]
-        return float((torch.hypot(*self._flow) * held).sum() / held.sum().clamp_min(1) / self._cells)
-
     def _view(self, frame: np.ndarray) -> _View:
         small = cv2.resize(frame, self._fine_size[::-1], interpolation=cv2.INTER_AREA)
         return _View(frame, cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), lab_guide(small))
 
     def _upsampled(self, maps: Tensor) -> Tensor:
         return F.interpolate(maps[None], self._fine_size, mode="bilinear", align_corners=False)[0]
+
+    def _enlarged(self, where: Tensor) -> Tensor:
+        """(n,h,w) bool -> 0 or 1 on the fine grid (n,hf,wf)."""
+        return F.interpolate(where[None].float(), self._fine_size, mode="nearest-exact")[0]
 
     def _follow_edges(self, soft: Tensor) -> Tensor:
         config = self._config
@@ -214,10 +252,11 @@ def _where_to_look(opinions: list[Tensor], size: tuple[int, int]) -> tuple[Tenso
     return possible, around
 
 
-def _remoteness(prior: np.ndarray, near: float) -> np.ndarray:
+def _remoteness(prior: np.ndarray, near: float, growth: float) -> np.ndarray:
     """How far each cell lies from where an object is expected, beyond what it may grow in one frame.
 
-    prior: (hf,wf) of one object. near: cells that count as no distance, more for large objects.
+    prior: (hf,wf) of one object. near: cells that count as no distance; growth: the same as a share of the
+    object's side, if that is more.
     Returns (hf,wf) in cells; all 0 for an object that is expected nowhere: it may turn up anywhere.
     """
     expected = prior > 0.5
@@ -225,4 +264,4 @@ def _remoteness(prior: np.ndarray, near: float) -> np.ndarray:
     if not area:
         return np.zeros(prior.shape, np.float32)
     distance = cv2.distanceTransform((~expected).astype(np.uint8), cv2.DIST_L2, 3)
-    return np.maximum(distance - max(near, 0.3 * math.sqrt(area)), 0)  # stays float32
+    return np.maximum(distance - max(near, growth * math.sqrt(area)), 0)  # stays float32

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -23,15 +24,33 @@ REMEMBERED = 4
 """Keyframes whose features stay at hand."""
 
 
+class _Known(NamedTuple):
+    """A keyframe."""
+
+    features: Tensor
+    """(h,w,C)"""
+    labels: np.ndarray
+    """(H,W)"""
+    shares: dict[int, Tensor]
+    """Label -> (h,w) of `token_share`, once it was asked for."""
+
+
 class KeyframeCheck:
     """How well labels, carried back to the keyframes they came from, agree with the truth there.
 
     describe: keyframe index -> (features (h,w,C), true labels (H,W)); asked once for each of the last few.
+    between: called between the parts of all that takes long; may raise, to end it.
     """
 
-    def __init__(self, describe: Callable[[int], tuple[Tensor, np.ndarray]]) -> None:
+    def __init__(
+        self,
+        describe: Callable[[int], tuple[Tensor, np.ndarray]],
+        *,
+        between: Callable[[], None] = lambda: None,
+    ) -> None:
         self._describe = describe
-        self._known: OrderedDict[int, tuple[Tensor, np.ndarray]] = OrderedDict()
+        self._between = between
+        self._known: OrderedDict[int, _Known] = OrderedDict()
 
     @torch.inference_mode()
     def __call__(
@@ -46,17 +65,23 @@ class KeyframeCheck:
         labels = F.interpolate(soft[None].float(), size, mode="area")[0].permute(1, 2, 0)
         found: dict[int, list[float]] = {}
         for source in sources:
-            known, truth = self._keyframe(source)
-            true = token_labels(truth, ids, size).to(features.device)
-            back = carried_back(known, features, labels)
+            known = self._keyframe(source)
+            for label in ids:
+                if label not in known.shares:
+                    known.shares[label] = token_share(known.labels, label, size).to(features.device)
+                    self._between()
+            true = torch.stack([known.shares[label] for label in ids], 2)
+            back = carried_back(known.features, features, labels)
+            self._between()
             for label, value in zip(ids[1:], agreement(back, true), strict=True):
                 if value is not None:
                     found.setdefault(label, []).append(value)
         return {label: sum(values) / len(values) for label, values in found.items()}
 
-    def _keyframe(self, index: int) -> tuple[Tensor, np.ndarray]:
+    def _keyframe(self, index: int) -> _Known:
         if index not in self._known:
-            self._known[index] = self._describe(index)
+            self._known[index] = _Known(*self._describe(index), {})
+            self._between()
             if len(self._known) > REMEMBERED:
                 self._known.popitem(last=False)
         return self._known[index]
@@ -86,7 +111,7 @@ def agreement(one: Tensor, other: Tensor) -> list[float | None]:
     return [min(1.0, a / b) if b > 1e-6 else None for a, b in pairs]
 
 
-def token_labels(labels: np.ndarray, ids: Sequence[int], size: tuple[int, int]) -> Tensor:
-    """labels (H,W) -> (h,w,L) shares of each token that each of `ids` (the background first) covers."""
-    maps = torch.from_numpy(np.stack([(labels == i).astype(np.float32) for i in ids]))
-    return F.interpolate(maps[None], size, mode="area")[0].permute(1, 2, 0)
+def token_share(labels: np.ndarray, label: int, size: tuple[int, int]) -> Tensor:
+    """labels (H,W) -> (h,w) share of each token that one of them covers."""
+    mask = torch.from_numpy((labels == label).astype(np.float32))
+    return F.interpolate(mask[None, None], size, mode="area")[0, 0]

@@ -48,6 +48,15 @@ def warp(maps: Tensor, displacement: Tensor) -> Tensor:
     return F.grid_sample(maps, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
 
+def lost(flow: Tensor, back: Tensor, *, tolerance: float) -> Tensor:
+    """Where flow cannot be believed: what it leads to is led back to another place (H,W) bool.
+
+    flow: (2,H,W) from one frame to another, back: from that one to the first, in pixels; tolerance: pixels.
+    """
+    gap = flow + warp(back[None], flow[None])[0]
+    return torch.hypot(gap[0], gap[1]) > tolerance
+
+
 def compose(older: Tensor, newest: Tensor) -> Tensor:
     """Displacements to remembered frames, seen from one frame later.
 
@@ -61,5 +70,5 @@ def compose(older: Tensor, newest: Tensor) -> Tensor:
 def to_tokens(flow: Tensor, size: tuple[int, int]) -> Tensor:
     """flow (2,H,W) in pixels -> (2,h,w) in tokens: the mean over each token."""
     h, w = size
-    scale = flow.new_tensor([h / flow.shape[1], w / flow.shape[2]])[:, None, None]
-    return F.interpolate(flow[None], size, mode="area")[0] * scale
+    dy, dx = F.interpolate(flow[None], size, mode="area")[0]
+    return torch.stack([dy * (h / flow.shape[1]), dx * (w / flow.shape[2])])

@@ -5,13 +5,20 @@ Letters: H x W pixels of the frame, h x w of the work grid.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import cv2
 import numpy as np
 from skimage.segmentation import watershed
 
 
-def to_native(labels: np.ndarray, frame: np.ndarray) -> np.ndarray:
-    """Labels int32 (h,w) of the work grid -> (H,W), their boundaries moved to the frame's edges nearby."""
+def to_native(
+    labels: np.ndarray, frame: np.ndarray, *, between: Callable[[], None] = lambda: None
+) -> np.ndarray:
+    """Labels int32 (h,w) of the work grid -> (H,W), their boundaries moved to the frame's edges nearby.
+
+    between: called between the parts of it, may raise.
+    """
     height, width = frame.shape[:2]
     native = cv2.resize(labels.astype(np.float32), (width, height), interpolation=cv2.INTER_NEAREST).astype(
         np.int32
@@ -20,13 +27,27 @@ def to_native(labels: np.ndarray, frame: np.ndarray) -> np.ndarray:
     changes = np.zeros((height, width), np.uint8)
     changes[:, 1:] |= native[:, 1:] != native[:, :-1]
     changes[1:] |= native[1:] != native[:-1]
+    between()
     band = cv2.dilate(changes, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)) > 0
+    between()
     # The band is flooded from both of its rims; the rest keeps its labels.
     rim = cv2.dilate(band.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
     markers = np.where(band, 0, native + 1)
+    between()
     smooth = cv2.GaussianBlur(cv2.cvtColor(frame, cv2.COLOR_RGB2LAB), (0, 0), 1.0).astype(np.float32)
+    between()
     x, y = cv2.Sobel(smooth, cv2.CV_32F, 1, 0), cv2.Sobel(smooth, cv2.CV_32F, 0, 1)
-    flooded = watershed(np.sqrt((x**2 + y**2).sum(2)), markers=markers, mask=rim) - 1
+    between()
+    x *= x
+    y *= y
+    x += y
+    between()
+    slope = x[..., 0] + x[..., 1]
+    slope += x[..., 2]
+    np.sqrt(slope, out=slope)
+    between()
+    flooded = watershed(slope, markers=markers, mask=rim) - 1
+    between()
     # What no rim reaches (a mask thinner than the band) keeps its label too.
     return np.where(band & (flooded >= 0), flooded, native)
 

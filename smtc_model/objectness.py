@@ -27,6 +27,8 @@ SIDE_SHARE = 0.03
 """Share of a side of the frame from which on it counts as touched."""
 LOG_TYPICAL_AREA = -0.5
 """Decadic logarithm of the most likely share of the frame: people film what fills it."""
+_STARTS = 32
+"""Nodes whose shortest paths are found in one call."""
 _CHUNK = 1024
 
 
@@ -219,7 +221,7 @@ def background_contrast(regions: Regions, groups: np.ndarray, values: np.ndarray
     np.fill_diagonal(reach, False)
     # Small differences add up over long paths; they are not counted.
     step = np.where(reach, np.maximum(distance - 0.3, 1e-4), 0)
-    geodesic = dijkstra(sparse.csr_matrix(step), directed=False)
+    geodesic = _geodesics(sparse.csr_matrix(step))
     same = np.exp(-(geodesic**2) / 2)
     connectivity = (same @ border) / np.sqrt(same @ area)
     background = 1 - np.exp(-(connectivity**2) / 2)
@@ -232,6 +234,15 @@ def background_contrast(regions: Regions, groups: np.ndarray, values: np.ndarray
     saliency = np.linalg.solve(system + 1e-9 * np.eye(len(area)), contrast)
     saliency -= saliency.min()
     return (saliency / max(saliency.max(), 1e-9))[groups]
+
+
+def _geodesics(steps: sparse.csr_matrix) -> np.ndarray:
+    """Lengths (k,k) of the shortest paths; a few starts at a time, as scipy keeps the GIL all the while and
+    a window beside it would stand still."""
+    starts = np.arange(steps.shape[0])
+    return np.concatenate(
+        [dijkstra(steps, directed=False, indices=starts[i : i + _STARTS]) for i in starts[::_STARTS]]
+    )
 
 
 def _relative(features: np.ndarray, groups: np.ndarray, area: np.ndarray) -> np.ndarray:

@@ -26,6 +26,7 @@ from .errors import ModelError
 from .feature_cache import FeatureStore
 from .frame_features import FrameFeatures
 from .fusion import FrameFusion, settle
+from .lost_objects import LostObjects, Reference, Sighting
 from .matching import Window, match, vote
 from .memory import LabelMemory, MemoryView, packed, unpacked
 from .motion import compose
@@ -91,8 +92,15 @@ class Propagator:
         self._features = FrameFeatures(model, self.config, self.device)
         cells = max(1, self._backbone.stride // self._features.enlarge // 2)
         self._fusion = None
+        self._lost = None
         if self.config.refine:
             self._fusion = FrameFusion(self.config, self.device, cells=cells)
+            if self.config.search_lost:
+                self._lost = LostObjects(
+                    cells=self.config.label_cells,
+                    top_k=self.config.top_k,
+                    temperature=self.config.temperature,
+                )
 
     @property
     def between(self) -> Callable[[], None]:
@@ -135,6 +143,8 @@ class Propagator:
         if new and self._first is not None:
             self._find_earlier(slot, channels=range(len(self._ids) - len(new), len(self._ids)))
         self._motion[slot] = self._still(features)
+        if self._lost is not None:
+            self._lost.keyframe(grid)
         if self._first is None:
             self._first = (features, grid)
             if self.config.pad_with_first:
@@ -157,7 +167,7 @@ class Propagator:
             self._fusion.look(frame)
             self._follow_motion(self._fusion.motion(tuple(features.shape[:2])))
             self._fusion.follow(frame, labels, self.ids, features)
-        self._memory.add_recent(index, features, self._keyframe_labels(labels, tuple(features.shape[:2])))
+        self._remember(index, features, self._keyframe_labels(labels, tuple(features.shape[:2])))
 
     @property
     def opinions(self) -> dict[str, tuple[float, Tensor]]:
@@ -188,12 +198,16 @@ class Propagator:
         self.between()
         soft = self._matched(index, features)
         self.between()
+        sighting = self._seen_as_a_whole(index, features, soft)
+        self.between()
         if self._fusion is not None:
-            fine = self._fusion.fuse(soft, features)
+            if sighting is not None:
+                soft = self._corrected(soft, sighting)
+            fine = self._fusion.fuse(soft, features, sighting=sighting)
             self.between()
             size = tuple(soft.shape[1:])
             soft = self._to_remember(soft, F.interpolate(fine[None], size, mode="area")[0])
-        self._memory.add_recent(index, features, packed(soft, self.config.label_cells))
+        self._remember(index, features, packed(soft, self.config.label_cells))
         if self._fusion is not None:
             appearance = self._fusion.opinions.get("appearance")
             return SoftLabels(index, fine, self.ids, object_confidence(fine, self.ids, appearance=appearance))
@@ -217,6 +231,41 @@ class Propagator:
         if not self.config.remember_vote:
             return fused
         return settle(torch.where(vote.argmax(0) == fused.argmax(0), vote, fused))
+
+    def _remember(self, index: int, features: Tensor, labels: Tensor) -> None:
+        """A frame (h,w,C) and its labels (h,w,L*c*c), for the frames to come."""
+        self._memory.add_recent(index, features, labels)
+        if self._lost is not None:
+            self._lost.note(features, labels)
+
+    def _seen_as_a_whole(self, index: int, features: Tensor, soft: Tensor) -> Sighting | None:
+        """What a frame (h,w,C) whose vote is soft (L,h*c,w*c) shows elsewhere, or not at all."""
+        if self._lost is None or self._fusion is None:
+            return None
+        doubtful = self._fusion.lost_share > self.config.flow_lost[0]
+        if self._lost.all_in_sight and not doubtful:
+            return None
+        memory, frame_of = self._memory.view(), self._memory.frames
+        nearest = sorted(memory.slots, key=lambda slot: abs(frame_of[slot] - index))
+        references = {slot: Reference(memory.features[slot], memory.labels[slot]) for slot in nearest}
+        keyframes = dict(zip(memory.slots, memory.is_keyframe, strict=True))
+        return self._lost.look(
+            features,
+            F.avg_pool2d(soft[None], self.config.label_cells)[0],
+            keyframes=[references[slot] for slot in nearest if keyframes[slot]],
+            newest=references[nearest[0]],
+            doubtful=doubtful,
+        )
+
+    def _corrected(self, soft: Tensor, sighting: Sighting) -> Tensor:
+        """A vote (L,h*c,w*c) without what is gone, and with what was found."""
+        cells = self.config.label_cells
+        gone = list(sighting.gone)
+        soft = soft.clone()
+        soft[0] += soft[gone].sum(0)
+        soft[gone] = 0
+        where = sighting.where.any(0).repeat_interleave(cells, 0).repeat_interleave(cells, 1)
+        return torch.where(where, unpacked(sighting.labels, cells), soft)
 
     def _keyframe_labels(self, labels: np.ndarray, size: tuple[int, int]) -> Tensor:
         """(h,w,L*c*c) on the token grid."""
@@ -258,15 +307,14 @@ class Propagator:
         While the recent frames show every object of the keyframes, what none of them shows near a position
         is not there: keyframes are matched where recent frames reach an object, too, but not for themselves.
         """
-        labels = memory.labels[list(memory.slots)]
+        labels = torch.stack([memory.labels[slot] for slot in memory.slots])
         cells = self.config.label_cells**2
         foreground = labels[..., :cells].amin(-1) < 1
-        keyframes = torch.tensor(memory.is_keyframe, device=labels.device)
-        if self.config.refine and not keyframes.all():
+        keyframes = sum(memory.is_keyframe)  # they come first
+        if self.config.refine and keyframes < len(labels):
             objects = labels[..., cells:].unflatten(-1, (-1, cells))
-            held, shown = (objects[part].amax((0, 1, 2, 4)) for part in (keyframes, ~keyframes))
-            if not (shown < _SHOWN * held).any():
-                foreground[keyframes] = False
+            held, shown = (part.amax((0, 1, 2, 4)) for part in (objects[:keyframes], objects[keyframes:]))
+            foreground[:keyframes] &= (shown < _SHOWN * held).any()
         return foreground
 
     @staticmethod
@@ -427,18 +475,19 @@ def blend(one: SoftLabels, other: SoftLabels, position: float, ids: tuple[int, .
         weights.append(max(closeness, 1e-3) * (margin + 0.05))
     soft = (weights[0] * first + weights[1] * second) / (weights[0] + weights[1])
     masks = [maps.argmax(0) for maps in (first, second)]
-    agreement = {
-        label: _overlap(masks[0] == channel, masks[1] == channel)
-        for channel, label in enumerate(order)
-        if label
-    }
+    agreement = dict(zip(order[1:], _overlaps(masks[0], masks[1], len(order)), strict=True))
     confidence = joined(one.confidence, other.confidence, position, agreement)
     return SoftLabels(one.index, soft, tuple(order), confidence)
 
 
-def _overlap(one: Tensor, other: Tensor) -> float:
-    union = int((one | other).sum())
-    return int((one & other).sum()) / union if union else 1.0
+def _overlaps(one: Tensor, other: Tensor, channels: int) -> list[float]:
+    """Of each channel but the first: the overlap of where two maps of winners name it; 1 if neither does."""
+    counts = [
+        torch.stack([(here & there).sum(), (here | there).sum()])
+        for here, there in ((one == channel, other == channel) for channel in range(1, channels))
+    ]
+    found = torch.stack(counts).tolist() if counts else []
+    return [shared / union if union else 1.0 for shared, union in found]
 
 
 def _in_order(labels: SoftLabels, order: list[int]) -> Tensor:

@@ -12,6 +12,11 @@ MOST_LABEL_CHANNELS = 384
 _NEAR, _FAR = Window(8), Window(12)
 
 
+def mix(first: float, second: float, share: float) -> float:
+    """Linear between the two: the first at share 0, the second at 1."""
+    return (1 - share) * first + share * second
+
+
 @dataclass(frozen=True)
 class PropagationConfig:
     """How labels travel. Lengths are in tokens (cells of the backbone's stride) unless they say otherwise.
@@ -36,19 +41,21 @@ class PropagationConfig:
             input's resolution, and follow the image's edges. Off: the published output.
         minmax: rescale each channel to 0..1 before the argmax (DINO).
         match_weight, warp_weight, target_weight: exponents of the three in their product, as long as the
-            objects move by less than speeds[0] tokens a frame. From speeds[1] on, where flow mostly errs,
-            they are match_weight, 0 and fast_target_weight, linear between.
+            flow does not lead back to its start for less than flow_lost[0] of what is labelled. From
+            flow_lost[1] on they are match_weight, 0 and lost_target_weight, linear between.
         target_floor: smallest probability that the target model may give: it does not know where things are,
             so a sure vote has to outweigh it.
         target_gain: how much steeper than its regression the target model's probabilities are.
         target_scale: cells of the target model along each side of a token.
         target_texture, target_colour: weights of colour-texture features and of plain colour.
         target_features: random features; target_bandwidth: of the kernel; target_ridge: regularisation.
-        target_every: of so many propagated frames one is learnt, and each while the objects move by more
-            than target_speed tokens a frame.
+        target_every: of so many propagated frames one is learnt, and each where flow loses more than
+            flow_lost[0] of what is labelled.
         target_rate: weight of a propagated frame against a keyframe; target_decay: share of the propagated
             past that is kept per frame.
-        distance_weight: fall of a label's logarithm per token of distance from where it is expected.
+        distance_weight: fall of a label's logarithm per token of distance from where it is expected;
+            lost_distance_weight: the same where flow is lost, linear between as above.
+        search_lost: objects that went out of sight are looked for in the whole frame.
         remember_vote: the memory keeps the plain vote where fusion names the same winner.
         guide_radius: in cells of the fine grid; guide_epsilon: of the guided filter, for Lab / 100.
     """
@@ -72,8 +79,8 @@ class PropagationConfig:
     match_weight: float = 2.0
     warp_weight: float = 0.25
     target_weight: float = 1.5
-    fast_target_weight: float = 6.0
-    speeds: tuple[float, float] = (1.5, 2.5)
+    lost_target_weight: float = 6.0
+    flow_lost: tuple[float, float] = (0.1, 0.3)
     target_floor: float = 0.02
     target_gain: float = 1.5
     target_scale: int = 2
@@ -83,10 +90,11 @@ class PropagationConfig:
     target_bandwidth: float = 1.5
     target_ridge: float = 1e-2
     target_every: int = 2
-    target_speed: float = 1.5
     target_rate: float = 0.1
     target_decay: float = 0.95
-    distance_weight: float = 0.5
+    distance_weight: float = 1.0
+    lost_distance_weight: float = 0.5
+    search_lost: bool = True
     remember_vote: bool = True
     guide_radius: int = 1
     guide_epsilon: float = 1e-4
@@ -101,8 +109,10 @@ class PropagationConfig:
         for name in ("label_cells", "recent_frames", "max_keyframes", "top_k", "target_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)!r}")
-        if not 0 <= self.speeds[0] < self.speeds[1]:
-            raise ValueError(f"speeds must rise from 0 or more, got {self.speeds!r}")
+        if not 0 <= self.flow_lost[0] < self.flow_lost[1]:
+            raise ValueError(f"flow_lost must rise from 0 or more, got {self.flow_lost!r}")
+        if self.short_side_px is not None and self.short_side_px < 1:
+            raise ValueError(f"short_side_px must be at least 1 or None, got {self.short_side_px!r}")
         if self.temperature <= 0:
             raise ValueError(f"temperature must be positive, got {self.temperature!r}")
 
@@ -113,19 +123,19 @@ class PropagationConfig:
             cells //= 2
         return replace(self, label_cells=cells)
 
-    def haste(self, speed: float) -> float:
-        """0 up to speeds[0], 1 from speeds[1] on; speed: mean motion of what is labelled, tokens a frame."""
-        slow, fast = self.speeds
-        return min(max((speed - slow) / (fast - slow), 0.0), 1.0)
+    def lostness(self, share: float) -> float:
+        """0 up to flow_lost[0], 1 from flow_lost[1] on; share: of what is labelled that flow loses."""
+        least, most = self.flow_lost
+        return min(max((share - least) / (most - least), 0.0), 1.0)
 
-    def weights(self, speed: float) -> tuple[float, float, float]:
+    def weights(self, share: float) -> tuple[float, float, float]:
         """Exponents of the match, of the labels that flow warped and of the target model.
 
-        speed: mean motion of what is labelled, in tokens a frame.
+        share: of what is labelled, how much flow loses (see `motion.lost`).
         """
-        haste = self.haste(speed)
-        target = (1 - haste) * self.target_weight + haste * self.fast_target_weight
-        return self.match_weight, (1 - haste) * self.warp_weight, target
+        lost = self.lostness(share)
+        target = mix(self.target_weight, self.lost_target_weight, lost)
+        return self.match_weight, mix(self.warp_weight, 0.0, lost), target
 
 
 DINO = PropagationConfig(

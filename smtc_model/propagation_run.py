@@ -68,7 +68,17 @@ class PropagationRun:
         self._features = features
         self._overlap = overlap
         self.take_soft: TakeSoft | None = None
-        self._check = KeyframeCheck(self._keyframe) if check else None
+
+        # Neither of them knows the run, or what it holds would outlive it until cycles are looked for.
+        def end_if_cancelled() -> None:
+            if cancelled():
+                raise _CancelledError
+
+        def described(index: int) -> tuple[Tensor, np.ndarray]:
+            return features(index, frames[index]), keyframes[index]
+
+        self._end_if_cancelled = end_if_cancelled
+        self._check = KeyframeCheck(described, between=end_if_cancelled) if check else None
         self._frames = frames
         self._keyframes = keyframes
         self._config = config
@@ -173,7 +183,7 @@ class PropagationRun:
         source = known[-1]
         learnt, after = known[-self._config.max_keyframes :], source
         if resumable and self._resumed is not None and self._resumed.backward == backward:
-            thaw(self._resumed.propagator, propagator)
+            thaw(self._resumed.propagator, propagator, device=propagator.device)
             learnt, after, source = [], self._resumed.index, self._resumed.source
         order = [*learnt, *range(after + sign, start - 1 if backward else stop, sign)]
         record = self._record if resumable else None
@@ -193,10 +203,6 @@ class PropagationRun:
                         state = RunState(index, source, backward, freeze(propagator))
                     yield _Step(index, source, soft, frame, features, state)
 
-    def _end_if_cancelled(self) -> None:
-        if self._cancelled():
-            raise _CancelledError
-
     def _described(self, order: Iterable[int]) -> Iterator[tuple[int, np.ndarray, Tensor]]:
         """(index, frame, features) of these frames; ends when cancelled."""
         for index in order:
@@ -205,7 +211,10 @@ class PropagationRun:
             frame = self._frames[index]
             if self._cancelled():
                 return
-            yield index, frame, self._features(index, frame)
+            features = self._features(index, frame)
+            if self._cancelled():
+                return
+            yield index, frame, features
 
     def _ahead(self, items: Generator[T], name: str) -> Generator[T]:
         if not self._overlap:
@@ -216,13 +225,12 @@ class PropagationRun:
         if step.state is not None and self._record is not None:
             self._record.save(step.state)
 
-    def _keyframe(self, index: int) -> tuple[Tensor, np.ndarray]:
-        return self._features(index, self._frames[index]), self._keyframes[index]
-
     def _frame(self, propagator: Propagator, step: _Step, sources: tuple[int, ...]) -> PropagatedFrame:
         labels = propagator.labels(step.soft, step.frame)
         if self.take_soft is not None:
-            maps = native_probabilities(step.soft, step.frame, refine=self._config.refine)
+            maps = native_probabilities(
+                step.soft, step.frame, refine=self._config.refine, between=self._end_if_cancelled
+            )
             chosen = self._objects
             self.take_soft(step.index, {i: m for i, m in maps.items() if chosen is None or i in chosen})
         confidence, consistency = step.soft.confidence, {}

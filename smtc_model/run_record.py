@@ -28,8 +28,8 @@ from .propagation_config import PropagationConfig
 
 logger = logging.getLogger(__name__)
 
-VERSION = 4
-EVERY_S = 30.0
+VERSION = 6
+FIRST_S, EVERY_S = 3.0, 30.0
 _SEQUENCES = {"list": list, "tuple": tuple, "set": set, "frozenset": frozenset}
 
 
@@ -57,21 +57,23 @@ class RunRecord:
     """The file of one run's state.
 
     identity: JSON values that decide over the result (footage, model, settings, keyframes, ...); a state of
-    another identity is refused. every_s: how often a state is due.
+    another identity is refused. every_s: how often a state is due once a run has lasted; the first is due
+    after `FIRST_S`, and each interval is twice the one before, so that a short run is gone on with, too.
     """
 
     def __init__(self, path: Path, *, identity: Mapping[str, Any], every_s: float = EVERY_S) -> None:
         self.path = path
         self._identity = json.dumps(identity, sort_keys=True)
         self._every_s = every_s
+        self._interval_s = min(FIRST_S, every_s)
         self._last_s = time.monotonic()
 
     def due(self) -> bool:
         """Whether it is time to save; at most once per interval."""
         now_s = time.monotonic()
-        if now_s - self._last_s < self._every_s:
+        if now_s - self._last_s < self._interval_s:
             return False
-        self._last_s = now_s
+        self._last_s, self._interval_s = now_s, min(2 * self._interval_s, self._every_s)
         return True
 
     def load(self) -> RunState | None:
@@ -146,7 +148,7 @@ def _frozen(value: Any, tensors: dict[str, Tensor], known: dict[int, str]) -> An
             tensor = value if isinstance(value, Tensor) else torch.from_numpy(np.ascontiguousarray(value))
             tensors[key] = tensor.detach().cpu().clone().contiguous()
         if isinstance(value, Tensor):
-            return {"tensor": key, "device": str(value.device)}
+            return {"tensor": key}
         return {"array": key}
     if isinstance(value, nn.Module | torch.device | PropagationConfig) or callable(value):
         return {"kept": type(value).__name__}
@@ -168,21 +170,34 @@ def _fields(value: Any) -> dict[str, Any]:
     return value._asdict() if hasattr(value, "_asdict") else vars(value)
 
 
-def thaw(frozen: Frozen, template: Any) -> Any:
-    """Put together again, inside `template` where that has the same shape."""
-    return _thawed(frozen.tree, frozen.tensors, template, {})
+def thaw(frozen: Frozen, template: Any, *, device: torch.device | str = "cpu") -> Any:
+    """Put together again, inside `template` where that has the same shape.
+
+    device: of the tensors, wherever they were: a run may go on where there is another device.
+    """
+    return _thawed(frozen.tree, frozen.tensors, template, _Moved(frozen.tensors, device))
 
 
-def _thawed(tree: Any, tensors: Mapping[str, Tensor], template: Any, made: dict[str, Tensor]) -> Any:
+class _Moved(dict[str, Tensor]):
+    """Tensors on a device, each brought there when it is first asked for: what is one tensor stays one."""
+
+    def __init__(self, tensors: Mapping[str, Tensor], device: torch.device | str) -> None:
+        super().__init__()
+        self._tensors = tensors
+        self._device = device
+
+    def __missing__(self, key: str) -> Tensor:
+        self[key] = self._tensors[key].to(self._device)
+        return self[key]
+
+
+def _thawed(tree: Any, tensors: Mapping[str, Tensor], template: Any, made: _Moved) -> Any:
     if "value" in tree:
         return tree["value"]
     if "kept" in tree:
         return template
     if "tensor" in tree:
-        key = tree["tensor"]
-        if key not in made:
-            made[key] = tensors[key].to(tree["device"])
-        return made[key]
+        return made[tree["tensor"]]
     if "array" in tree:
         return tensors[tree["array"]].numpy()
     if "mapping" in tree:
@@ -199,7 +214,7 @@ def _thawed(tree: Any, tensors: Mapping[str, Tensor], template: Any, made: dict[
     )
 
 
-def _thawed_object(tree: Any, tensors: Mapping[str, Tensor], template: Any, made: dict[str, Tensor]) -> Any:
+def _thawed_object(tree: Any, tensors: Mapping[str, Tensor], template: Any, made: _Moved) -> Any:
     module, _, name = tree["object"].partition(":")
     if module.split(".")[0] != __package__:
         raise ModelError(f"A saved state names {module}, which is no part of the engine; start the run anew.")

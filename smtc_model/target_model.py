@@ -78,7 +78,7 @@ class TargetModel:
             missing = labels.shape[1] - part[1].shape[1]
             if missing > 0:
                 part[1] = torch.cat([part[1], part[1].new_zeros((len(part[1]), missing))], 1)
-        chosen = weights > 1e-3
+        chosen = (weights > 1e-3).nonzero()[:, 0]
         embedded, labels = embedded[chosen], labels[chosen]
         weighted = (embedded * weights[chosen, None]).T
         _add_symmetric(store[0], weighted, embedded)

@@ -17,10 +17,12 @@ import contextlib
 import dataclasses
 import datetime
 import hashlib
+import inspect
 import json
 import logging
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -100,7 +102,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("objective smtc", SlotConfig),
         ("objective foreground", ForegroundConfig),
     ):
-        group = parser.add_argument_group(title)
+        group = parser.add_argument_group(title, inspect.cleandoc(kind.__doc__))
         for field in dataclasses.fields(kind):
             if field.name not in seen:
                 seen.add(field.name)
@@ -112,11 +114,24 @@ def _add_field(group: argparse._ArgumentGroup, field: dataclasses.Field) -> None
     options: dict[str, Any] = {"dest": field.name, "default": None}
     if isinstance(default, tuple):
         options |= {"nargs": len(default), "type": type(default[0]), "metavar": ("LOW", "HIGH")}
-        shown = " ".join(str(value) for value in default)
     else:
         options |= {"type": type(default), "metavar": type(default).__name__.upper()}
-        shown = str(default)
-    group.add_argument(f"--{field.name.replace('_', '-')}", help=f"(default: {shown})", **options)
+    shown = f"(default: {_default_text(field.name, default)})"
+    group.add_argument(f"--{field.name.replace('_', '-')}", help=shown, **options)
+
+
+def _default_text(name: str, default: Any) -> str:
+    """A default, and those of the objectives where it is another: "256; foreground: 192"."""
+
+    def text(value: Any) -> str:
+        return " ".join(str(part) for part in value) if isinstance(value, tuple) else str(value)
+
+    others = []
+    for objective, kind in _SPECIFIC.items():
+        own = {field.name: field.default for field in dataclasses.fields(kind)} | _DEFAULTS[objective]
+        if own.get(name, default) != default:
+            others.append(f"; {objective}: {text(own[name])}")
+    return text(default) + "".join(others)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -186,6 +201,7 @@ def _train(
             # Not after an error: what a broken step leaves is no state to go on from, the last checkpoint is.
             if record is not None:
                 record.save()
+                record.tell()
         if stop_asked():
             raise KeyboardInterrupt
     finally:
@@ -298,6 +314,12 @@ class _Record:
             for name, picture in objective.pictures(trainer.batch(0)).items():
                 self._events.add_image(name, picture, trainer.step_number)
             self._events.flush()
+
+    def tell(self) -> None:
+        """Say where the weights are, and what they are good for."""
+        place = self._folder / MODEL_FILE
+        done = f"{place} holds the weights after step {self._trainer.step_number}"
+        self._bar.write(f"{done}; --model takes it, and --backbone of another training.", file=sys.stderr)
 
     def close(self) -> None:
         self._bar.close()

@@ -103,8 +103,9 @@ class SlotConfig:
     """The paper's objective (`smtc_training.py`): three losses on the slots.
 
     size: the clip is squashed to size x size pixels. gap: frames between neighbours of a clip.
-    freeze_steps: the backbone learns nothing for so long and at `backbone_lr_share` of the rate afterwards;
-    a share of 0 freezes it for good. semantics, instances: S and P. *_weight: of the three losses.
+    freeze_steps: the backbone learns nothing for so long, without gradients of which clipping would know, and
+    at `backbone_lr_share` of the rate afterwards; a share of 0 freezes it for good.
+    semantics, instances: S and P. *_weight: of the three losses.
     """
 
     size: int = 256

@@ -123,7 +123,10 @@ class Trainer:
         config, step = self.config, self.step_number
         rate = learning_rate(config, step)
         for group, target in zip(self._groups, self._optimiser.param_groups, strict=True):
-            target["lr"] = rate * self.objective.rate_scale(group.name, step)
+            scale = self.objective.rate_scale(group.name, step)
+            target["lr"] = rate * scale
+            for parameter in group.parameters:  # what does not move needs no gradient, nor the way to it
+                parameter.requires_grad_(scale > 0)
         sums: dict[str, float] = {}
         self._optimiser.zero_grad(set_to_none=True)
         for part in range(config.accumulate):

@@ -15,6 +15,7 @@ import argparse
 import ast
 import dataclasses
 import multiprocessing
+import queue
 import resource
 import sys
 import time
@@ -50,16 +51,29 @@ class Sequence:
     def load(
         cls, root: Path, name: str, limit: int | None, *, every: int = 1, backwards: bool = False
     ) -> Sequence:
-        """The first `limit` of every `every`-th frame of a sequence at 480p, from its end if `backwards`."""
+        """`limit` of every `every`-th frame at 480p from the first one with an object on.
+
+        backwards: from the last one with an object to the first frame.
+        """
         step = -every if backwards else every
-        paths = sorted((root / "JPEGImages" / "480p" / name).iterdir())[::step][:limit]
         folder = root / "Annotations" / "480p" / name
-        masks = {
-            i: np.array(Image.open(folder / f"{path.stem}.png"))
-            for i, path in enumerate(paths)
-            if (folder / f"{path.stem}.png").is_file()
-        }
+        paths = sorted((root / "JPEGImages" / "480p" / name).iterdir())[::step]
+        stored = ((i, folder / f"{path.stem}.png") for i, path in enumerate(paths))
+        masks = {i: np.array(Image.open(path)) for i, path in stored if path.is_file()}
+        first = min(i for i, mask in masks.items() if ((mask > 0) & (mask != VOID)).any())
+        paths = paths[first:][:limit]
+        masks = {i - first: mask for i, mask in masks.items() if 0 <= i - first < len(paths)}
         return cls(name, [np.array(Image.open(path).convert("RGB")) for path in paths], masks)
+
+    def with_cut(self, other: Sequence) -> Sequence:
+        """The second third replaced by another scene, where nothing is what was labelled."""
+        height, width = self.frames[0].shape[:2]
+        frames, masks = list(self.frames), dict(self.masks)
+        for i in range(len(frames) // 3, 2 * len(frames) // 3):
+            shown = other.frames[i % len(other.frames)]
+            frames[i] = cv2.resize(shown, (width, height), interpolation=cv2.INTER_AREA)
+            masks[i] = np.zeros_like(self.masks[0])
+        return dataclasses.replace(self, frames=frames, masks=masks)
 
 
 def reference_labels(
@@ -172,9 +186,22 @@ def run_method(method: str, arguments: argparse.Namespace, results: multiprocess
         sequence = Sequence.load(
             arguments.root, name, arguments.frames, every=arguments.every, backwards=arguments.backwards
         )
+        if arguments.cut is not None:
+            other = next(each for each in arguments.cut if each != name)
+            sequence = sequence.with_cut(Sequence.load(arguments.root, other, len(sequence.frames)))
         row = score(method, model, sequence, config, overlap=not arguments.serial)
         row["peak"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
         results.put((name, row))
+
+
+def _next(results: multiprocessing.Queue, worker: multiprocessing.Process) -> tuple[str, dict[str, float]]:
+    """The worker's next result; ends the program where the worker has failed, which says why itself."""
+    while True:
+        try:
+            return results.get(timeout=1)
+        except queue.Empty:
+            if not worker.is_alive():
+                raise SystemExit(f"a method ended with exit status {worker.exitcode}") from None
 
 
 def setting(text: str) -> tuple[str, object]:
@@ -192,6 +219,12 @@ def main() -> int:
     parser.add_argument("--frames", type=int, help="only the first so many frames of each")
     parser.add_argument("--every", type=int, default=1, help="only one frame in so many: faster motion")
     parser.add_argument("--backwards", action="store_true", help="from the last frame to the first")
+    parser.add_argument(
+        "--cut",
+        nargs=2,
+        metavar=("SEQUENCE", "OTHER"),
+        help="the second third of each is of this sequence, or of the other, without any of the objects",
+    )
     parser.add_argument("--model", help="name or file; the bundled one by default")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--serial", action="store_true", help="no threads of the run's own")
@@ -208,7 +241,7 @@ def main() -> int:
         print(f"\n{method}\n{'sequence':26s}     J      F    J&F  s/frame  cpu s  peak GiB")
         rows = []
         for _ in arguments.sequences:
-            name, row = results.get()
+            name, row = _next(results, worker)
             rows.append(
                 [row["J"], row["F"], (row["J"] + row["F"]) / 2, row["wall"], row["processor"], row["peak"]]
             )

@@ -122,6 +122,7 @@ def test_evaluate_writes_predictions_once(capsys, root, tmp_path):
         (["--task", "propagation", "--sequences", "three"], "'three'"),
         (["--task", "propagation", "--resolution", "4k"], "no resolution '4k'"),
         (["--task", "discovery", "--granularity", "7"], "granularity must be from 0 to 1"),
+        (["--task", "discovery", "--max-objects", "21"], "--max-objects must be from 1 to 20, got 21"),
         (["--task", "discovery", "--device", "abacus"], "no device 'abacus'"),
     ],
 )
@@ -134,11 +135,8 @@ def test_evaluate_of_no_folder(capsys, tmp_path):
 
 
 @pytest.mark.parametrize("arguments", [[], ["evaluate"], ["paint"], ["evaluate", ".", "--task", "sing"]])
-def test_wrong_usage_exits_with_2(capsys, arguments):
-    with pytest.raises(SystemExit) as end:
-        main(arguments)
-    assert end.value.code == 2
-    assert "usage: smtc-model" in capsys.readouterr().err
+def test_wrong_usage_is_told_in_one_sentence(capsys, arguments):
+    assert "--help`)" in _complaint(capsys, *arguments)
 
 
 def test_interruption_is_clean(capsys, monkeypatch):
@@ -153,6 +151,15 @@ def test_interruption_is_clean(capsys, monkeypatch):
 
 def test_train_is_handed_over(capsys, tmp_path):
     assert "error: " in _complaint(capsys, "train", tmp_path / "none", "--output", tmp_path / "run")
+
+
+def test_help_of_train_explains_the_options(capsys):
+    with pytest.raises(SystemExit):
+        main(["train", "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    assert "short_side: clips are decoded to at most this many pixels" in text
+    assert "--gap LOW HIGH (default: 1 4; smtc: 4 4)" in text
+    assert "--size INT (default: 256; foreground: 192)" in text
 
 
 def test_table_aligns_columns():

@@ -47,6 +47,12 @@ def test_videos_and_frame_folders_are_found_at_any_depth(root):
     assert [clip.name for clip in find_clips(root)] == ["images", "video.mp4"]
 
 
+def test_a_folder_that_links_lead_back_to_is_found_once(root):
+    (root / "deep" / "again").symlink_to(root, target_is_directory=True)
+    (root / "deep" / "twin").symlink_to(root / "deep" / "images", target_is_directory=True)
+    assert [clip.name for clip in find_clips(root)] == ["images", "video.mp4"]
+
+
 @pytest.mark.parametrize("name", ["missing", "empty"])
 def test_a_root_without_clips_is_told(tmp_path, name):
     (tmp_path / "empty").mkdir()
@@ -77,6 +83,21 @@ def test_a_second_opening_decodes_nothing_until_the_root_changes(root, tmp_path)
     assert decoded == ["images", "video.mp4"]
     write_video(root / "another.mp4", smooth_frames(4, 48, 64))
     assert len(open_cache(root, tmp_path / "cache", progress=report)) == 3
+
+
+@pytest.mark.parametrize("file", ["frames.yuv", "clips.json"])
+@pytest.mark.parametrize("keep", [None, 0, 60])
+def test_a_cache_that_is_not_whole_is_made_again(root, tmp_path, file, keep):
+    folder = tmp_path / "cache"
+    expected = open_cache(root, folder)
+    path = folder / file
+    content = path.read_bytes()
+    path.unlink()  # not made shorter where it is: it is mapped into memory
+    if keep is not None:
+        path.write_bytes(content[:keep])
+    found = open_cache(root, folder)
+    assert found.clips == expected.clips
+    np.testing.assert_array_equal(found.frame(1, 4), expected.frame(1, 4))
 
 
 def test_broken_clips_are_left_out_with_a_warning(root, tmp_path, caplog):

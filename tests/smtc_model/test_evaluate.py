@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import weakref
 
 import numpy as np
 import pytest
@@ -204,7 +206,32 @@ def test_discovery_misses_count_as_zero(root, model, monkeypatch):
 def test_at_most_twenty_tracks_take_part():
     masks = np.zeros((2, 2), bool)
     proposals = [Proposal(0, i, masks, i / 100, 1, (0, 0, 1, 1), 0, i) for i in range(1, 31)]
-    assert evaluate._best_tracks({0: proposals}) == list(range(30, 10, -1))
+    kept = [evaluate._Kept.of(proposal) for proposal in proposals]
+    assert evaluate._best_tracks({0: kept}) == list(range(30, 10, -1))
+
+
+def test_no_masks_of_earlier_frames_are_held(root, model, monkeypatch):
+    found, alive = _discovered(lambda _: {1: 7, 2: 9}), []
+
+    def watched(*args, **kwargs):
+        for index, candidates, proposals in found(*args, **kwargs):
+            alive.append(sum(mask() is not None for mask in earlier))
+            earlier.extend(weakref.ref(proposal.mask) for proposal in proposals)
+            yield index, candidates, proposals
+            del proposals
+            gc.collect()
+
+    earlier: list[weakref.ref] = []
+    monkeypatch.setattr(evaluate, "propose_each", watched)
+    result = evaluate_discovery(model, open_davis(root, sequences=["two"]))
+    assert result.to_dict()["global"]["j_and_f"] == 1
+    assert max(alive) <= 2  # the last frame's
+
+
+def test_a_kept_proposal_has_its_mask():
+    mask = np.random.default_rng(0).random((7, 13)) > 0.5
+    kept = evaluate._Kept.of(Proposal(0, 1, mask, 0.5, 1, (0, 0, 1, 1), 0, 1))
+    np.testing.assert_array_equal(kept.mask, mask)
 
 
 def test_real_discovery_reports_both_protocols(root, model):

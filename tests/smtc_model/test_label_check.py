@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from smtc_model.label_check import KeyframeCheck, agreement, carried_back, token_labels
+from smtc_model import label_check
+from smtc_model.label_check import KeyframeCheck, agreement, carried_back, token_share
 
 
 def scene() -> tuple[torch.Tensor, torch.Tensor]:
@@ -56,10 +57,26 @@ def test_agreement_is_the_soft_overlap_and_none_where_nothing_is():
     assert agreement(one, other) == [pytest.approx(1 / 3), None]
 
 
-def test_token_labels_are_shares_of_each_token():
+def test_token_shares_are_what_a_label_covers_of_each_token():
     labels = np.zeros((8, 8), np.uint16)
     labels[:4, :2] = 7
-    shares = token_labels(labels, (0, 7), (2, 2))
-    assert shares.shape == (2, 2, 2)
-    assert shares[0, 0].tolist() == [0.5, 0.5]
-    assert shares[1, 1].tolist() == [1.0, 0.0]
+    assert token_share(labels, 7, (2, 2)).tolist() == [[0.5, 0], [0, 0]]
+    assert token_share(labels, 0, (2, 2)).tolist() == [[0.5, 1], [1, 1]]
+
+
+def test_what_is_true_is_looked_at_once_for_each_label_and_can_be_ended_between_them(monkeypatch):
+    features, labels = scene()
+    truth = labels[..., 1].numpy().astype(np.uint16) * 7
+    asked = []
+
+    def share(labels, label, size):
+        asked.append(label)
+        return token_share(labels, label, size)
+
+    monkeypatch.setattr(label_check, "token_share", share)
+    check = KeyframeCheck(lambda index: (features, truth), between=lambda: asked.append(None))
+    soft = moved(labels).permute(2, 0, 1)
+    check((4,), moved(features), soft, (0, 7))
+    assert asked == [None, 0, None, 7, None, None]  # the keyframe, each label, the way back
+    check((4,), moved(features), torch.cat([soft, torch.zeros_like(soft[:1])]), (0, 7, 9))
+    assert asked[6:] == [9, None, None]

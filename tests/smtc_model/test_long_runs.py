@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import gc
+import itertools
 import threading
 import weakref
 
@@ -14,9 +15,12 @@ from test_propagation import Clip
 
 from smtc_model import refine
 from smtc_model.backbone import create_backbone
+from smtc_model.colour_texture import ColourTexture
 from smtc_model.fusion import FrameFusion
-from smtc_model.propagation import propagate
+from smtc_model.label_check import KeyframeCheck
+from smtc_model.propagation import Propagator, propagate
 from smtc_model.propagation_config import PropagationConfig
+from smtc_model.target_model import TargetModel
 
 SMALL = dataclasses.replace(PropagationConfig(), short_side_px=None, target_features=64, recent_frames=3)
 
@@ -39,9 +43,9 @@ def test_a_cancel_within_a_frame_ends_it_before_the_next_part(model, monkeypatch
             cancelled.set()
         look(self, frame)
 
-    def fusing(self, matched, features):
+    def fusing(self, matched, features, **keywords):
         fused.append(1)
-        return fuse(self, matched, features)
+        return fuse(self, matched, features, **keywords)
 
     monkeypatch.setattr(FrameFusion, "look", looking)
     monkeypatch.setattr(FrameFusion, "fuse", fusing)
@@ -72,6 +76,29 @@ def test_a_cancel_while_a_frame_is_refined_ends_it_between_two_objects(model, mo
     assert not workers()
 
 
+def test_a_cancel_comes_between_the_parts_of_learning(model, monkeypatch):
+    clip, done = Clip(4), []
+
+    def noted(part):
+        def noting(*arguments, **keywords):
+            done.append(part.__qualname__)
+            return part(*arguments, **keywords)
+
+        return noting
+
+    for kind, name in ((ColourTexture, "forward"), (TargetModel, "embed"), (TargetModel, "learn")):
+        monkeypatch.setattr(kind, name, noted(getattr(kind, name)))
+    propagator = Propagator(model, config=SMALL)
+    features = [propagator._features(i, clip[i]) for i in range(3)]
+    done.clear()
+    propagator.between = lambda: done.append("asked")
+    propagator.add_keyframe(0, clip[0], clip.labels(0), features=features[0])
+    for index in (1, 2):
+        propagator.step(index, clip[index], features=features[index])
+    assert {"ColourTexture.forward", "TargetModel.embed", "TargetModel.learn", "asked"} == set(done)
+    assert all("asked" in pair for pair in itertools.pairwise(done))
+
+
 def test_what_a_run_held_is_freed_with_it(model, monkeypatch):
     held = []
     start = FrameFusion.start
@@ -80,14 +107,21 @@ def test_what_a_run_held_is_freed_with_it(model, monkeypatch):
         held.append(weakref.ref(self))
         start(self, *arguments)
 
+    agree = KeyframeCheck.__call__
+
+    def agreeing(self, *arguments):
+        held.append(weakref.ref(self))
+        return agree(self, *arguments)
+
     monkeypatch.setattr(FrameFusion, "start", starting)
+    monkeypatch.setattr(KeyframeCheck, "__call__", agreeing)
     gc.disable()  # memory of tensors does not hasten the collection of cycles, so there must be none
     try:
-        frames = propagate(model, Clip(6), {0: Clip(6).labels(0)}, config=SMALL, device="cpu")
+        frames = propagate(model, Clip(6), {0: Clip(6).labels(0)}, config=SMALL, device="cpu", check=True)
         next(frames)
         frames.close()
         del frames
-        assert [ref() for ref in held] == [None]
+        assert [ref() for ref in held] == [None, None]
     finally:
         gc.enable()
 

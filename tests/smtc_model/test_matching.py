@@ -73,6 +73,23 @@ def test_windows_follow_motion():
     torch.testing.assert_close(found[inside], expected[inside])
 
 
+@pytest.mark.parametrize("windows", [[Window(3)] * 3, [Window(4, "disk"), Window(3), Window(3)]])
+def test_tiles_of_any_size_give_the_same_votes(windows):
+    query, memory = random_features(21, 35, 8), random_features(5, 21, 35, 8, seed=1)
+    labels = one_hot_square(5, 21, 35, 3)
+    foreground = labels[[0, 2, 3], ..., 0] < 1
+    motion = 4 * torch.randn((3, 2, 21, 35), generator=torch.Generator().manual_seed(3)).cumsum(-1)
+    motion[1:] = 0
+    rest = {"windows": windows, "k": 4, "slots": [0, 2, 3], "foreground": foreground, "motion": motion}
+    votes = [
+        vote(match(query, memory, **rest, tile=tile), labels.view(-1, 3), temperature=0.1)
+        for tile in (8, 16, 32)
+    ]
+    assert (votes[0][:, 1:] > 0).any()
+    torch.testing.assert_close(votes[0], votes[1])
+    torch.testing.assert_close(votes[0], votes[2])
+
+
 def test_skipping_background_changes_nothing():
     query, memory = random_features(40, 48, 8), random_features(2, 40, 48, 8, seed=1)
     labels = one_hot_square(2, 40, 48, 3)

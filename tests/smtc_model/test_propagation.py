@@ -240,10 +240,10 @@ def test_all_cells_of_a_small_object_are_learnt_beside_a_large_one():
     labels[:, 1], labels[:20_000, 1] = 1, 0
     labels[:20_000, 0] = 1
     labels[30_000:30_007] = torch.tensor([0.0, 0, 1])
-    chosen = _chosen(labels)
-    assert chosen[30_000:30_007].all()
-    assert 500 < int(chosen[:20_000].sum()) <= 1000
-    assert 500 < int(chosen[20_000:].sum()) <= 1007
+    chosen = _chosen(labels).tolist()
+    assert set(range(30_000, 30_007)) <= set(chosen)
+    assert 500 < sum(cell < 20_000 for cell in chosen) <= 1000
+    assert 500 < sum(cell >= 20_000 for cell in chosen) <= 1007
 
 
 @pytest.mark.parametrize("corner", [(20, 30), (0, 0), (59, 99)])
@@ -258,7 +258,7 @@ def test_a_cell_looks_the_same_whether_all_or_only_some_are_described(corner):
     possible, around = torch.zeros((60, 100), dtype=torch.bool), torch.zeros((15, 25), dtype=torch.bool)
     possible[corner] = True
     some = appearance.describe(frame, features, look=(possible, around))
-    assert 0 < int(some.where.sum()) < 30
+    assert 0 < len(some.where) < 30
     torch.testing.assert_close(some.embedded, everything.embedded[some.where])
 
 
@@ -323,11 +323,14 @@ def test_an_object_that_comes_back_where_only_the_keyframe_shows_it_is_found(mod
 
 
 @pytest.mark.parametrize(
-    ("target_every", "target_speed", "frames"), [(1, 9.0, [1] * 6), (3, 9.0, [3, 3]), (3, 0.0, [1] * 6)]
+    ("target_every", "believed", "frames"), [(1, True, [1] * 6), (3, True, [3, 3]), (3, False, [1] * 6)]
 )
-def test_one_of_so_many_frames_is_learnt_and_each_when_objects_are_fast(
-    model, target_every, target_speed, frames, monkeypatch
+def test_one_of_so_many_frames_is_learnt_and_each_that_flow_cannot_follow(
+    model, target_every, believed, frames, monkeypatch
 ):
+    monkeypatch.setattr(
+        "smtc_model.fusion.lost", lambda flow, *_, **__: torch.full(flow.shape[1:], not believed)
+    )
     learnt = []
     learn = Appearance.learn
 
@@ -338,21 +341,54 @@ def test_one_of_so_many_frames_is_learnt_and_each_when_objects_are_fast(
 
     monkeypatch.setattr(Appearance, "learn", counting)
     clip = Clip(7)
-    config = dataclasses.replace(SMALL, target_every=target_every, target_speed=target_speed)
+    config = dataclasses.replace(SMALL, target_every=target_every)
     found = collect(propagate(model, clip, {0: clip.labels(0)}, config=config, device="cpu"))
     assert learnt == frames
     assert jaccard(clip.labels(6) == 1, found[6].labels == 1) > 0.9
 
 
-def test_flow_has_no_say_where_objects_are_fast():
+def test_flow_has_no_say_where_it_cannot_be_believed():
     config = PropagationConfig(
-        match_weight=2.0, warp_weight=0.5, target_weight=2.0, fast_target_weight=4.0, speeds=(1.0, 3.0)
+        match_weight=2.0, warp_weight=0.5, target_weight=2.0, lost_target_weight=4.0, flow_lost=(0.2, 0.6)
     )
-    assert config.weights(0.0) == config.weights(1.0) == (2.0, 0.5, 2.0)
-    assert config.weights(2.0) == (2.0, 0.25, 3.0)
-    assert config.weights(3.0) == config.weights(50.0) == (2.0, 0.0, 4.0)
-    with pytest.raises(ValueError, match="speeds"):
-        PropagationConfig(speeds=(2.0, 2.0))
+    assert config.weights(0.0) == config.weights(0.2) == (2.0, 0.5, 2.0)
+    assert config.weights(0.4) == pytest.approx((2.0, 0.25, 3.0))
+    assert config.weights(0.6) == config.weights(1.0) == (2.0, 0.0, 4.0)
+    with pytest.raises(ValueError, match="flow_lost"):
+        PropagationConfig(flow_lost=(0.2, 0.2))
+
+
+@pytest.mark.parametrize(("pans", "weight"), [(True, SMALL.warp_weight), (False, 0.0)])
+def test_a_fast_camera_is_followed_and_another_scene_is_not(model, pans, weight):
+    scene = Clip(1, squares=3, height=120, width=320)
+    wide, labels = np.tile(scene[0], (1, 2, 1)), np.tile(scene.labels(0), (1, 2))
+    propagator = Propagator(model, config=SMALL, device="cpu")
+    propagator.add_keyframe(0, wide[:, :320], labels[:, :320])
+    other = wide[:, 24:344] if pans else np.random.default_rng(0).integers(0, 255, (120, 320, 3), np.uint8)
+    propagator.step(1, np.ascontiguousarray(other))
+    assert propagator.opinions["motion"][0] == weight
+
+
+def test_what_jumps_is_doubted_while_flow_can_be_believed(model, monkeypatch):
+    clip = Clip(2, speed=40, width=160)
+    found = {}
+    for believed in (True, False):
+        monkeypatch.setattr(
+            "smtc_model.fusion.lost",
+            lambda flow, *_, gone=not believed, **__: torch.full(flow.shape[1:], gone),
+        )
+        monkeypatch.setattr(
+            FlowEstimator, "__call__", lambda _self, one, _other: torch.zeros((2, *one.shape))
+        )
+        same_weights = dataclasses.replace(
+            SMALL, lost_target_weight=SMALL.target_weight, warp_weight=0.0, label_cells=1, target_every=1
+        )
+        propagator = Propagator(model, config=same_weights, device="cpu")
+        propagator.add_keyframe(0, clip[0], clip.labels(0))
+        soft = propagator.step(1, clip[1]).soft[1]
+        new_place = torch.from_numpy(clip.labels(1) == 1)[::2, ::2]
+        found[believed] = float(soft[new_place].mean())
+    assert found[True] < found[False] - 0.02
 
 
 def test_flow_that_errs_leads_no_label_astray(model, monkeypatch):
@@ -371,7 +407,7 @@ def test_flow_that_errs_leads_no_label_astray(model, monkeypatch):
 def test_distances_stay_in_single_precision_as_some_gpus_have_no_other(side):
     expected = np.zeros((80, 120), np.float32)
     expected[:side, :side] = 1
-    found = _remoteness(expected, 4.0)
+    found = _remoteness(expected, 4.0, 0.3)
     assert found.dtype == np.float32
     assert found[0, 0] == 0 < found[-1, -1]
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 from test_propagation import Clip
 
+from smtc_model import run_record
 from smtc_model.backbone import create_backbone
 from smtc_model.errors import ModelError
 from smtc_model.propagation import propagate
@@ -90,6 +91,18 @@ def test_no_state_is_a_fresh_start_and_a_state_is_due_once_per_interval(tmp_path
     assert record.load() is None
     assert not record.due()
     record.remove()
+
+
+def test_the_first_state_is_due_early_and_later_ones_less_and_less_often(tmp_path, monkeypatch):
+    now_s = 100.0
+    monkeypatch.setattr(run_record.time, "monotonic", lambda: now_s)
+    record = RunRecord(tmp_path / "state.safetensors", identity={})
+    due = []
+    for second in range(1, 101):
+        now_s = 100.0 + second
+        if record.due():
+            due.append(second)
+    assert due == [3, 9, 21, 45, 75]
 
 
 def test_what_is_frozen_is_a_copy_and_keeps_its_kinds():

@@ -13,11 +13,13 @@ import torch
 
 from smtc_model import train
 from smtc_model.backbone import create_backbone
+from smtc_model.config import ModelConfig
 from smtc_model.data import open_cache
 from smtc_model.dense_training import DenseObjective, align, anchor_positions, dense_losses
 from smtc_model.errors import ModelError
 from smtc_model.foreground_training import ForegroundObjective
 from smtc_model.smtc import SMTC
+from smtc_model.smtc_training import SlotObjective
 from smtc_model.train_checkpoint import FILE_NAME, load_checkpoint, step_seed
 from smtc_model.train_config import (
     DenseConfig,
@@ -217,6 +219,34 @@ def test_dense_result_loads_and_is_the_teacher(arguments, tmp_path):
         torch.testing.assert_close(value, teacher[name])
 
 
+def test_a_backbone_that_waits_costs_no_gradient_and_the_head_learns_the_same(clips, cache_folder):
+    cache = open_cache(clips, cache_folder)
+    config = TrainConfig(steps=4, clips=2, warmup=1, clip_gradient=1e9)
+
+    def trained(freeze_steps: int) -> Trainer:
+        torch.manual_seed(0)
+        model = SMTC.with_new_head(
+            create_backbone("compact", options=TINY), ModelConfig(num_semantics=4, num_instances=2)
+        )
+        objective = SlotObjective(
+            model, SlotConfig(size=48, gap=(1, 1), freeze_steps=freeze_steps, backbone_lr_share=1e-12)
+        )
+        trainer = Trainer(objective, cache, config, device=torch.device("cpu"))
+        for _ in range(2):
+            trainer.step()
+        return trainer
+
+    waiting, moving = trained(2).objective.student, trained(0).objective.student
+    assert all(parameter.grad is None for parameter in waiting.backbone.parameters())
+    assert any(parameter.grad is not None for parameter in moving.backbone.parameters())
+    torch.testing.assert_close(waiting.head.state_dict(), moving.head.state_dict())
+    for name, value in waiting.backbone.named_buffers():
+        torch.testing.assert_close(value, dict(moving.backbone.named_buffers())[name])
+    trainer = trained(2)
+    trainer.step()
+    assert any(parameter.grad is not None for parameter in trainer.objective.student.backbone.parameters())
+
+
 def test_slot_result_has_slots_and_an_untouched_frozen_backbone(arguments, tmp_path, tiny_backbone):
     train.run(smtc(arguments, steps=2, backbone_lr_share=0))
     model = load_model(tmp_path / "run" / train.MODEL_FILE, device="cpu")
@@ -411,10 +441,19 @@ def test_bad_options_are_told(arguments, options, text):
         train.run(dense(arguments, **({"steps": 1} | options)))
 
 
+def test_a_run_says_where_its_weights_are(arguments, tmp_path, capsys):
+    train.run(dense(arguments, steps=1))
+    assert (
+        f"{tmp_path / 'run' / 'model.safetensors'} holds the weights after step 1" in capsys.readouterr().err
+    )
+
+
 def test_bad_folders_are_told(arguments, tmp_path):
     with pytest.raises(ModelError, match="nowhere"):
         train.run(dense(arguments, root=tmp_path / "nowhere"))
     (tmp_path / "file").write_text("")
+    with pytest.raises(ModelError, match="file is a file; name the folder"):
+        train.run(dense(arguments, root=tmp_path / "file"))
     with pytest.raises(ModelError, match="is a file"):
         train.run(dense(arguments, output="file"))
     with pytest.raises(ModelError, match="resume from"):
