@@ -19,6 +19,7 @@ from PySide6.QtWidgets import QApplication, QDialog
 
 from smtc_app.assets import assets_folder
 from smtc_app.core.document import Change
+from smtc_app.core.new_objects import new_objects_to_json
 from smtc_app.core.settings import CacheChoice, Settings, load_settings
 from smtc_app.io.settings_writer import SettingsWriter
 from smtc_app.jobs.runner import JobRunner
@@ -34,10 +35,12 @@ from smtc_app.ui.dataset_controller import DatasetController
 from smtc_app.ui.dataset_proposals_controller import DatasetProposalsController
 from smtc_app.ui.dialogs_settings import SettingsDialog
 from smtc_app.ui.frame_controller import FrameController
+from smtc_app.ui.garbage import GarbageCollector
 from smtc_app.ui.long_edit import LongEdits
 from smtc_app.ui.main_window import MainWindow
 from smtc_app.ui.mask_offer import MaskOffer
 from smtc_app.ui.object_controller import ObjectController
+from smtc_app.ui.pair_controller import PairController
 from smtc_app.ui.presenter import Presenter
 from smtc_app.ui.preview_controller import PreviewController
 from smtc_app.ui.project_controller import ProjectController
@@ -48,7 +51,6 @@ from smtc_app.ui.proposal_presenter import ProposalPresenter
 from smtc_app.ui.services import Services
 from smtc_app.ui.session import Session
 from smtc_app.ui.split_controller import SplitController
-from smtc_app.ui.swap_controller import SwapController
 from smtc_app.ui.theme import Theme
 from smtc_app.ui.view_controller import ViewController
 from smtc_app.ui.window_controller import WindowController
@@ -68,6 +70,8 @@ class Application(QObject):
 
     def __init__(self, services: Services, settings: Settings, notes: tuple[str, ...] = ()) -> None:
         super().__init__()
+        self.garbage = GarbageCollector(self)
+        self.garbage.start()
         self.settings = settings
         self._settings_writer = SettingsWriter()
         self.services = services
@@ -83,10 +87,10 @@ class Application(QObject):
         self.window = MainWindow()
         self.presenter = Presenter(self.session, self.frames, self.window, self)
         self.confidence = ConfidenceController(self.session, self.frames, self.window, self)
-        self.annotation = AnnotationController(self.session, self)
         self.edit_jobs = JobRunner(self)
         """Edits have a worker of their own: a person who answers proposals waits for no model."""
         self.edits = LongEdits(self.session, self.edit_jobs, self)
+        self.annotation = AnnotationController(self.session, self.edits, self)
         self.proposals = ProposalController(
             self.window, self.session, self.prompts, services, self.edits, parent=self
         )
@@ -139,7 +143,7 @@ class Application(QObject):
         )
         self.splitting.model_settings = self._model_settings
         self.splitting.propagation_settings = self._propagation_settings
-        self.swapping = SwapController(self.window, self.session, self.propagation, parent=self)
+        self.pairs = PairController(self.window, self.session, self.propagation, parent=self)
         self.dataset = DatasetController(
             self.window, self.session, self.project, self.models, self.files, services, parent=self
         )
@@ -162,6 +166,7 @@ class Application(QObject):
         self.alarm.model_settings = self._model_settings
         self.alarm.told.connect(self.controller.tell)
         self.alarm.frame_wanted.connect(self.frames.go_to)
+        self.alarm.found.connect(self.project.save_parameters)
         self.correct_next = CorrectNextController(
             self.window, self.session, self.frames, self.propagation, self.view_jobs, parent=self
         )
@@ -178,7 +183,7 @@ class Application(QObject):
         self.controller.listen_to(self.edits)
         self.controller.listen_to(self.correct_next)
         self.controller.listen_to(self.splitting)
-        self.controller.listen_to(self.swapping)
+        self.controller.listen_to(self.pairs)
         self.controller.listen_to(self.canvas_controller)
         self.controller.listen_to(self.dataset)
         self.views.failed.connect(self._on_warned)
@@ -227,7 +232,7 @@ class Application(QObject):
                 "Loading the model",
                 self.services.preload_task,
                 background=True,
-                on_done=self.controller.show_model,
+                on_done=self._on_preloaded,
                 on_error=self._on_preload_failed,
                 **self._model_settings(),
             )
@@ -249,6 +254,7 @@ class Application(QObject):
         self.autosave.stop(discard=discard)
         self.session.close()
         self._remember_settings()
+        self.garbage.stop()
         self._settings_writer.close()
 
     # Settings
@@ -344,6 +350,7 @@ class Application(QObject):
             **self._noted_settings(),
             "runs": [run.to_json() for run in self.session.runs],
             "categories": list(self.session.categories),
+            "new_objects": new_objects_to_json(self.session.new_objects),
         }
 
     def _noted_settings(self) -> dict[str, Any]:
@@ -413,6 +420,9 @@ class Application(QObject):
     @Slot(object)
     def _on_hint_closed(self, _nothing: object) -> None:
         self._change_settings(hint_shown=True)
+
+    def _on_preloaded(self, model: Any) -> None:
+        self.controller.show_model(model)
 
     def _on_preload_failed(self, sentence: str) -> None:
         self.window.device_label.set_text("No model", sentence, warning=True)

@@ -29,13 +29,12 @@ from smtc_app.core.export import ExportRequest
 from smtc_app.core.replay import PropagationRun
 from smtc_app.core.settings import CacheChoice
 from smtc_app.core.undo import UndoStack
-from smtc_app.io.davis import write_atomically
+from smtc_app.io.davis import check_output, write_atomically
 from smtc_app.io.source import FrameSource, open_source
 from smtc_app.verbs import ModelChoice, Say
 
 logger = logging.getLogger(__name__)
 
-TASKS = ("auto", "propagate", "propose")
 QUEUE_JSON, QUEUE_CSV = "queue.json", "queue.csv"
 
 
@@ -89,7 +88,8 @@ def batch(root: Path, out: Path, *, choice: BatchChoice, context: CommandContext
     are never touched.
 
     Raises:
-        UserError: no videos, or an output that cannot be used.
+        UserError: no videos, an output that cannot be used, or every single video failed (the queue, which
+            says why, has been written).
         Cancelled: the queue of what was done by then has been written.
     """
     from smtc_app.io.dataset import scan_dataset
@@ -108,6 +108,8 @@ def batch(root: Path, out: Path, *, choice: BatchChoice, context: CommandContext
         if rows:
             _write_queue(out, rows)
     rows.sort(key=QueueRow.urgency)
+    if all(row.task == "failed" for row in rows):
+        raise UserError(f"No video of {root} could be worked on ({out / QUEUE_JSON} says why of each).")
     return {
         "output": str(out),
         "videos": len(rows),
@@ -120,15 +122,7 @@ def _check_output(out: Path, dataset: Dataset, overwrite: bool) -> None:
     root = dataset.root.resolve()
     if out.resolve() in (root, root / "Annotations", root / "JPEGImages"):
         raise UserError(f"{out} is the dataset itself; choose another output folder.")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        holds = sorted(entry.name for entry in out.iterdir())
-    except OSError as error:
-        raise UserError(f"{out} cannot be written: {error.strerror or error}.") from error
-    if holds and not overwrite:
-        raise UserError(
-            f"{out} already holds {holds[0]}; choose an empty folder, or allow overwriting (--overwrite)."
-        )
+    check_output(out, overwrite=overwrite)
 
 
 def _one_video(

@@ -34,6 +34,7 @@ from smtc_app.cli_projects import PROJECT_VERBS
 from smtc_app.cli_review import REVIEW_VERBS
 from smtc_app.core.command import counted
 from smtc_app.core.errors import UserError
+from smtc_app.core.files import why
 from smtc_app.jobs.context import Cancelled
 
 logger = logging.getLogger(__name__)
@@ -69,6 +70,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _failed(console, str(error), BAD_INPUT)
     except (Cancelled, KeyboardInterrupt):
         return _failed(console, "Cancelled.", FAILED)
+    except PermissionError as error:
+        # Whether a path in a folder that may not be entered exists cannot even be asked.
+        logger.debug("no permission", exc_info=True)
+        return _failed(console, f"{error.filename} cannot be opened: {why(error)}.", BAD_INPUT)
     except BrokenPipeError:
         # The reader of stdout has gone; Python would complain again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

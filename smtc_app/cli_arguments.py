@@ -44,7 +44,9 @@ def add_model(parser: Any, *, preset: bool) -> None:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, ... (default: auto)")
     if preset:
         parser.add_argument(
-            "--preset", default="default", help="settings of the propagation (default: default)"
+            "--preset",
+            default="default",
+            help="settings of the propagation: default, fast, best, dino, crw, crw-stride8",
         )
 
 
@@ -65,6 +67,8 @@ def cache_choice(options: argparse.Namespace) -> Any:
         return None
     settings, _ = load_settings()
     if options.cache is not None:
+        if options.cache.expanduser().is_file():
+            raise UserError(f"--cache {options.cache} is a file; name a folder, or give --no-cache.")
         limit_bytes = settings.feature_cache_bytes or Settings().feature_cache_bytes
         return CacheChoice(options.cache.expanduser(), limit_bytes)
     return settings.feature_cache
@@ -136,7 +140,8 @@ def number_within(low: float, high: float, kind: type) -> Callable[[str], float]
         except ValueError:
             value = None
         if value is None or not low <= value <= high:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a number from {low:g} to {high:g}")
+            whole = "whole number" if kind is int else "number"
+            raise argparse.ArgumentTypeError(f"{text!r} is not a {whole} from {low:,} to {high:,}")
         return value
 
     return convert

@@ -24,6 +24,7 @@ from smtc_app.cli_arguments import (
 )
 from smtc_app.cli_context import CommandContext, Console
 from smtc_app.core.command import counted
+from smtc_app.core.errors import UserError
 from smtc_app.core.export import FORMATS, OPACITY
 from smtc_app.project_verbs import ExportChoice
 
@@ -53,14 +54,26 @@ def _add_export_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--opacity",
         type=number_within(0, 1, float),
-        default=OPACITY,
         metavar="O",
         help=f"of the masks in an overlay video, 0 to 1 (default: {OPACITY})",
     )
-    parser.add_argument("--bits", type=int, choices=(8, 16), default=8, help="of soft masks (default: 8)")
+    parser.add_argument("--bits", type=int, choices=(8, 16), help="of soft masks (default: 8)")
 
 
 def _export_choice(options: argparse.Namespace) -> ExportChoice:
+    """Raises UserError for an option that says nothing about the format."""
+    written = FORMATS[options.format]
+    for option, given, fits in (
+        ("--images", options.images, "images"),
+        ("--fps", options.fps is not None, "overlay"),
+        ("--opacity", options.opacity is not None, "overlay"),
+        ("--bits", options.bits is not None, "soft"),
+    ):
+        if given and not getattr(written, fits):
+            keys = " or ".join(key for key, entry in FORMATS.items() if getattr(entry, fits))
+            raise UserError(
+                f"{option} does nothing for --format {options.format}: leave it out, or take --format {keys}."
+            )
     return ExportChoice(
         options.format,
         options.range,
@@ -68,8 +81,8 @@ def _export_choice(options: argparse.Namespace) -> ExportChoice:
         options.objects,
         options.images,
         options.fps,
-        options.opacity,
-        options.bits,
+        OPACITY if options.opacity is None else options.opacity,
+        8 if options.bits is None else options.bits,
         options.overwrite,
     )
 

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from smtc_app.cli_context import CommandContext
+from smtc_app.core.command import counted
 from smtc_app.core.document import Document
 from smtc_app.core.errors import UserError
-from smtc_app.core.export import ExportRequest, ExportResult
+from smtc_app.core.export import ExportRequest, ExportResult, out_of_date
 from smtc_app.core.replay import runs_from_json
 from smtc_app.core.settings import CacheChoice
 from smtc_app.io.source import FrameSource
@@ -220,7 +221,12 @@ def _exported(result: ExportResult, request: ExportRequest, document: Document, 
     frames = request.frames
     empty = len(frames) - len(set(frames).intersection(document.labelled_frames))
     if empty:
-        say(f"{empty} of {len(frames)} frames have no labels: their masks are all background.")
+        have, their = ("has", "its mask is") if empty == 1 else ("have", "their masks are")
+        say(f"{empty} of {counted(len(frames), 'frame')} {have} no labels: {their} all background.")
+    old = out_of_date(request, {i: document.stale_spans(i) for i in document.stale_objects()})
+    if old:
+        are = "frame is" if old == 1 else "frames are"
+        say(f"{old} {are} out of date since a correction; `smtc-app run` computes them again.")
     if result.left_out:
         say(f"Not on any of these frames, and left out: {', '.join(result.left_out)}.")
     return {

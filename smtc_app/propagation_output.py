@@ -84,7 +84,8 @@ class PropagationOutput:
         if self._report is not None:
             self._report.close()
         if count or isinstance(error, Cancelled | KeyboardInterrupt):
-            say(f"The run ended early: the masks of {count} frames are in {self.writer.out}.")
+            way_on = "; --resume goes on with it" if (self.writer.out / STATE_NAME).exists() else ""
+            say(f"The run ended early: the masks of {count} frames are in {self.writer.out}{way_on}.")
 
     def finish_report(self, *, model: Any, device: str, settings: Mapping[str, Any]) -> None:
         """Write the report, if one was asked for. model: with name, hash and trained."""

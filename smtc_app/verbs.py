@@ -176,6 +176,8 @@ def propagate(
     state = out.expanduser() / STATE_NAME
     going_on = resume and state.exists()
     if resume and not going_on:
+        if not overwrite:
+            _refuse_masks_without_state(out)
         say("There is no earlier run to go on with; this one starts from the beginning.")
     with _resumed(out) if going_on else output_folder(out, source, overwrite) as folder:
         if not going_on:
@@ -216,6 +218,14 @@ def propagate(
         "confidence": output.confidence,
         **told(summary, out, output.writer.count, started_s, say),
     }
+
+
+def _refuse_masks_without_state(out: Path) -> None:
+    if any(out.expanduser().glob("*.png")):
+        raise UserError(
+            f"{out} holds masks, but nothing to go on from: the run that left them is complete, or ended "
+            "before its state was first saved; start anew with --overwrite, or choose another folder."
+        )
 
 
 @contextmanager

@@ -16,6 +16,8 @@ Colour = tuple[int, int, int]  # RGB, 0..255
 Box = tuple[int, int, int, int]  # x0, y0, x1, y1 in pixels, half open
 
 MAX_OBJECT_ID = 65534  # uint16; 65535 stays free for void in formats that need one
+EXPLAINED = 0.5
+"""A region of which labels cover this share is no new object."""
 
 
 class FrameStatus(IntEnum):
@@ -164,6 +166,10 @@ class ProposalMask:
         """Whether a pixel belongs to it."""
         x0, y0, x1, y1 = self.box
         return x0 <= x < x1 and y0 <= y < y1 and bool(self.crop[y - y0, x - x0])
+
+    def explained_by(self, labels: np.ndarray) -> bool:
+        """Whether labels (H, W) of its frame cover it by `EXPLAINED` or more: it is no news then."""
+        return np.count_nonzero(labels[self.window][self.crop]) >= EXPLAINED * self.area
 
     @property
     def mask(self) -> np.ndarray:

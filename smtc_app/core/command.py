@@ -95,8 +95,8 @@ def as_ids(ids: int | Iterable[int]) -> tuple[int, ...]:
 
 
 def counted(number: int, noun: str) -> str:
-    """ "1 frame", "40 frames"."""
-    return f"{number} {noun}" + ("" if number == 1 else "s")
+    """ "1 frame", "4,000 frames"."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
 def quoted(edit: Edit, ids: Sequence[int]) -> str:

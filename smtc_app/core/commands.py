@@ -1,8 +1,8 @@
 """Every edit a person can make, each one step on the undo stack.
 
 This module holds those of labels and frames and re-exports the rest, so that `commands` is the one place to
-look: objects in `object_commands`, proposals in `proposal_commands`, propagation in `propagation_commands`,
-exchanging masks in `swap_command`.
+look: pixels that take a while in `change_command`, objects in `object_commands`, proposals in
+`proposal_commands`, propagation in `propagation_commands`, exchanging masks in `swap_command`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from collections.abc import Collection, Iterable
 
 import numpy as np
 
-from smtc_app.core.annotation import FrameStatus
+from smtc_app.core.annotation import Box, FrameStatus, mask_box
+from smtc_app.core.change_command import ChangeLabels, DrawShape
 from smtc_app.core.command import Command, Compound, as_ids, counted, quoted
 from smtc_app.core.document import Document
 from smtc_app.core.edit import Edit
@@ -35,9 +36,11 @@ __all__ = [
     "AcceptProposals",
     "AddObject",
     "ApplyPropagation",
+    "ChangeLabels",
     "ClearObjects",
     "Command",
     "Compound",
+    "DrawShape",
     "ExtendSplit",
     "LockFrames",
     "MergeObjects",
@@ -62,6 +65,7 @@ class SetLabels(Command):
     labels   integers (H, W); every id in it must be an object
     objects  those the edit is about; None: the ones that gained pixels or, if none did, the ones that lost
              some
+    box      (x0, y0, x1, y1) of all that differs from the frame's labels, for large frames; None: not known
     status   recorded for `objects` (and any other that appears); None: manual, or corrected where a machine's
              label was
     """
@@ -74,15 +78,16 @@ class SetLabels(Command):
         *,
         objects: Collection[int] | None = None,
         status: FrameStatus | None = None,
+        box: Box | None = None,
     ) -> None:
         super().__init__()
         self.frame, self.text = int(frame), text
         self._labels: np.ndarray | None = labels
-        self._objects, self._status = objects, status
+        self._objects, self._status, self._box = objects, status, box
 
     def run(self, edit: Edit) -> None:
         assert self._labels is not None
-        edit.edit_labels(self.frame, self._labels, edited=self._objects, status=self._status)
+        edit.edit_labels(self.frame, self._labels, edited=self._objects, status=self._status, box=self._box)
 
     def do(self, document: Document) -> bool:
         done = super().do(document)
@@ -97,8 +102,11 @@ class PaintStroke(SetLabels):
     object_id  what was painted; None for the eraser, which is then about every object that lost pixels
     """
 
-    def __init__(self, frame: int, labels: np.ndarray, object_id: int | None) -> None:
-        super().__init__(frame, labels, "Erase", objects=None if object_id is None else (object_id,))
+    def __init__(
+        self, frame: int, labels: np.ndarray, object_id: int | None, *, box: Box | None = None
+    ) -> None:
+        objects = None if object_id is None else (object_id,)
+        super().__init__(frame, labels, "Erase", objects=objects, box=box)
         self._object_id = object_id
 
     def run(self, edit: Edit) -> None:
@@ -120,9 +128,14 @@ class ClearObjects(Command):
         for frame in self._frames:
             edit.require_frame(frame)
             labels = document.labels(frame)
-            gone = np.isin(labels, self._ids)
-            if gone.any():
-                edit.edit_labels(frame, np.where(gone, 0, labels).astype(np.uint16))
+            gone = labels == self._ids[0]
+            for object_id in self._ids[1:]:
+                gone |= labels == object_id
+            box = mask_box(gone)
+            if box is not None:
+                left = labels.copy()
+                left[gone] = 0
+                edit.edit_labels(frame, left, box=box)
 
 
 class SetKeyframe(Command):

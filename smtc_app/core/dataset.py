@@ -124,8 +124,8 @@ def _confidence(name: str) -> Callable[[VideoRow], Any]:
 
 SORTS: dict[str, tuple[str, Callable[[VideoRow], Any] | None]] = {
     "name": ("Name", None),
-    "worst": ("Least sure first", _confidence("worst_confidence")),
-    "mean": ("Least sure on average", _confidence("mean_confidence")),
+    "worst": ("Least sure", _confidence("worst_confidence")),
+    "mean": ("Least sure, mean", _confidence("mean_confidence")),
     "state": ("State", lambda row: row.state),
     "length": ("Length", lambda row: row.frames),
     "size": ("Frame size", lambda row: row.pixels),

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 
 import numpy as np
 
-from smtc_app.core.annotation import ANCHORED, FrameStatus, ObjectInfo, ProposalMask
+from smtc_app.core.annotation import ANCHORED, Box, FrameStatus, ObjectInfo, ProposalMask
 from smtc_app.core.document import Document
 from smtc_app.core.errors import UserError
 from smtc_app.core.label_change import LabelChange, compare_labels
@@ -87,20 +87,22 @@ class Edit:
         edited: Collection[int] | None = None,
         status: FrameStatus | None = None,
         stale_from: int = 0,
+        box: Box | None = None,
     ) -> None:
         """A person's edit of one frame, with everything that follows from it.
 
         `edited` are the objects the edit is about; None means those that gained pixels or, if none did, those
         that lost some. Their status becomes `status`, or when None: manual where they were absent or manual,
         else corrected; the frame becomes a keyframe; their stale spans are marked, from `stale_from` on.
-        Other objects that lost pixels keep their status, or become absent with their last pixel.
+        Other objects that lost pixels keep their status, or become absent with their last pixel. `box` says
+        that nothing outside of it differs.
 
         Raises UserError on a locked frame, a locked object, or an id without an object.
         """
         document = self.document
         self.require_frame(frame)
         labels = document.store.checked(labels)
-        change = compare_labels(document.store, document.labels(frame), labels, edited=edited or ())
+        change = compare_labels(document.store, document.labels(frame), labels, edited=edited or (), box=box)
         if change is not None:
             self.take_change(frame, change, edited=edited, status=status, stale_from=stale_from)
 

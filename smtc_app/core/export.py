@@ -5,6 +5,7 @@ To add a format: an entry in FORMATS here, and a writer of the same key in `io.e
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -121,6 +122,12 @@ class ExportRequest:
     def frames(self) -> range:
         """The frames that are asked for."""
         return range(self.first, self.stop, self.step)
+
+
+def out_of_date(request: ExportRequest, stale: Mapping[int, Sequence[tuple[int, int]]]) -> int:
+    """On how many of the frames asked for an object asked for is stale; stale: object id -> [first, stop)."""
+    spans = {span for object_id in request.objects for span in stale.get(object_id, ())}
+    return len(set().union(*(set(range(*span)).intersection(request.frames) for span in spans)))
 
 
 @dataclass(frozen=True)

@@ -256,7 +256,7 @@ def _assign(
     if inner is None:
         return Edited(labels, None)
     new = labels.copy()
-    new[y0:y1, x0:x1][change] = value
+    np.copyto(new[y0:y1, x0:x1], value, where=change)
     return Edited(new, (x0 + inner[0], y0 + inner[1], x0 + inner[2], y0 + inner[3]))
 
 
@@ -305,23 +305,34 @@ def _capsule(box: Box, start: Point, end: Point, radius_px: float) -> np.ndarray
 
 
 def _polygon_inside(corners: np.ndarray, box: Box) -> np.ndarray:
-    """bool (box): pixel centres inside by the even-odd rule, one crossing count per edge and row."""
+    """bool (box): pixel centres inside by the even-odd rule."""
     x0, y0, x1, y1 = box
-    width = x1 - x0
-    flips = np.zeros((y1 - y0, width + 1), np.int32)
-    for (ax, ay), (bx, by) in zip(corners, np.roll(corners, -1, axis=0), strict=True):
-        if ay == by:
-            continue
-        low, high = min(ay, by), max(ay, by)
-        first, last = max(int(np.ceil(low - 0.5)), y0), min(int(np.ceil(high - 0.5)), y1)
-        if first >= last:
-            continue
-        rows = np.arange(first, last)
-        crossing = ax + (rows + 0.5 - ay) * (bx - ax) / (by - ay)
-        # Pixels whose centre is right of the crossing change sides.
-        columns = np.clip(np.ceil(crossing - 0.5).astype(np.int64) - x0, 0, width)
-        flips[rows - y0, columns] += 1
-    return (np.cumsum(flips[:, :width], axis=1) & 1).astype(bool)
+    rows, columns = _crossings(corners, y0, y1)
+    # Pixels whose centre is right of a crossing change sides, so between a row's first and second crossing,
+    # its third and fourth, and so on, they are inside.
+    columns = np.clip(np.ceil(columns - 0.5).astype(np.int64) - x0, 0, x1 - x0)
+    order = np.lexsort((columns, rows))
+    rows, columns = rows[order] - y0, columns[order]
+    inside = np.zeros((y1 - y0, x1 - x0), bool)
+    spans = zip(rows[::2].tolist(), columns[::2].tolist(), columns[1::2].tolist(), strict=True)
+    for row, start, stop in spans:
+        inside[row, start:stop] = True
+    return inside
+
+
+def _crossings(corners: np.ndarray, y0: int, y1: int) -> tuple[np.ndarray, np.ndarray]:
+    """Where the edges of a closed polygon cross the middles of the rows y0..y1: (row, x) of each crossing.
+
+    A row is crossed an even number of times.
+    """
+    ends = np.roll(corners, -1, axis=0)
+    low, high = np.minimum(corners[:, 1], ends[:, 1]), np.maximum(corners[:, 1], ends[:, 1])
+    first = np.maximum(np.ceil(low - 0.5).astype(np.int64), y0)
+    counts = np.maximum(np.minimum(np.ceil(high - 0.5).astype(np.int64), y1) - first, 0)
+    edge = np.repeat(np.arange(len(corners)), counts)
+    rows = np.arange(len(edge)) - np.repeat(np.cumsum(counts) - counts, counts) + first[edge]
+    (ax, ay), (bx, by) = corners[edge].T, ends[edge].T
+    return rows, ax + (rows + 0.5 - ay) * (bx - ax) / (by - ay)
 
 
 def _distance_to(mask: np.ndarray) -> np.ndarray:

@@ -9,6 +9,8 @@ import numpy as np
 
 from smtc_app.core.annotation import Box
 
+_PAIRS_AT_ONCE = 1 << 20
+
 
 @dataclass(frozen=True)
 class Measure:
@@ -60,19 +62,6 @@ def label_ids(labels: np.ndarray) -> set[int]:
     return {*np.unique(flat[starts]).tolist(), *flat[:1].tolist()} - {0}
 
 
-def object_area(labels: np.ndarray, object_id: int) -> int:
-    """Pixels of an object."""
-    return int(np.count_nonzero(labels == object_id))
-
-
-def object_centroid(labels: np.ndarray, object_id: int) -> tuple[float, float] | None:
-    """Mean (x, y) of an object's pixel centres, None when it is not there."""
-    rows, columns = np.nonzero(labels == object_id)
-    if rows.size == 0:
-        return None
-    return float(columns.mean()) + 0.5, float(rows.mean()) + 0.5
-
-
 def connected_parts(
     mask: np.ndarray, *, min_area_px: int = 1, max_parts: int | None = None
 ) -> list[np.ndarray]:
@@ -91,8 +80,9 @@ def connected_parts(
     kept = [int(part) for part in order if areas[part - 1] >= min_area_px][:max_parts] or [int(order[0])]
     table = np.zeros(count, np.int32)
     table[kept] = np.arange(1, len(kept) + 1)
-    for part in set(range(1, count)).difference(kept):
-        nearest = np.argmin(((centroids[kept] - centroids[part]) ** 2).sum(axis=1))
-        table[part] = nearest + 1
+    others = np.flatnonzero(table[1:] == 0) + 1
+    for some in np.array_split(others, 1 + len(others) * len(kept) // _PAIRS_AT_ONCE):
+        apart = centroids[some][:, None] - centroids[kept][None]
+        table[some] = np.square(apart).sum(axis=2).argmin(axis=1) + 1
     assigned = table[regions]
     return [assigned == part + 1 for part in range(len(kept))]

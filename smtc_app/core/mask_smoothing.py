@@ -30,18 +30,21 @@ def smooth(
     """Smooth an object's outline by a Gaussian of `radius_px`, on `labels` uint16 (H, W) as in `mask_ops`.
 
     Every connected part (8 neighbours) is smoothed alone and keeps its number of pixels, so that small parts
-    stay. Thin limbs and narrow gaps stay, too. Only background is gained. Where the object touches others or
-    the border of the frame its outline is left alone: a smooth one would leave a gap between the two.
+    stay; those smaller than a disk of that radius, which may be many thousands, stay as they are. Thin limbs
+    and narrow gaps stay, too. Only background is gained. Where the object touches others or the border of the
+    frame its outline is left alone: a smooth one would leave a gap between the two.
     """
     box = object_box(labels, object_id)
     if box is None or radius_px <= 0 or object_id in locked_ids:
         return Edited(labels, None)
     x0, y0, x1, y1 = box
     mine = (labels[y0:y1, x0:x1] == object_id).astype(np.uint8)
-    count, parts, stats, _ = cv2.connectedComponentsWithStats(mine, connectivity=8)
+    _, parts, stats, _ = cv2.connectedComponentsWithStats(mine, connectivity=8)
     reach, (height, width) = int(np.ceil(3 * radius_px)) + 1, labels.shape
     new = labels.copy()
-    for number in range(1, count):
+    large = stats[:, cv2.CC_STAT_AREA] > np.pi * radius_px**2
+    large[0] = False
+    for number in np.flatnonzero(large):
         left, top, wide, high = (int(value) for value in stats[number, :4])
         px0, py0 = max(0, x0 + left - reach), max(0, y0 + top - reach)
         px1, py1 = min(width, x0 + left + wide + reach), min(height, y0 + top + high + reach)

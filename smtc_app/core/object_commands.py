@@ -157,6 +157,9 @@ class MergeObjects(Command):
             raise UserError("Merging takes at least two objects: select another one too.")
         info = edit.require_object(self._target)
         self.text = f"Merge {quoted(edit, self._ids)} into '{info.name}'"
+        if self._frames is not None:
+            one = len(self._frames) == 1
+            self.text += f" on {f'frame {self._frames[0]}' if one else counted(len(self._frames), 'frame')}"
         edit.require_unlocked_objects((*self._ids, self._target))
         if self._frames is None:
             self._merge_everywhere(edit)

@@ -211,6 +211,14 @@ def reason_sentence(
     return f"{who} {verb} {name(label)} and {'outweigh' if verb == 'say' else 'outweighs'} {rivals}"
 
 
+def step_sentence(votes: LabelVotes, keyframes: Collection[int]) -> str:
+    """How much of the way from the keyframes the votes tell, and how to see the rest of it."""
+    between = {vote.frame for vote in votes.votes}.difference(keyframes)
+    if not between:
+        return "All votes come from keyframes: this is the whole way."
+    return "This is the last step only: double-click a vote to ask the same there, back to a keyframe."
+
+
 def _listed(words: Sequence[str]) -> str:
     """`a`, `a and b`, `a, b and c`; "" for none."""
     return " and ".join(filter(None, (", ".join(words[:-1]), *words[-1:])))

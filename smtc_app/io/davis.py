@@ -101,7 +101,7 @@ def prepare_output(out: str | Path, *, overwrite: bool = False, source: FrameSou
     Only files that an earlier export lists in its `frames.csv` are removed, and only with `overwrite`.
 
     Raises:
-        UserError: it is a file, holds something, is the source itself, or cannot be written.
+        UserError: it is a file, holds something, is the source itself or in a project, or cannot be written.
     """
     folder = check_output(out, overwrite=overwrite, source=source)
     try:
@@ -121,6 +121,9 @@ def check_output(out: str | Path, *, overwrite: bool = False, source: FrameSourc
     if source is not None and _inside_source(folder, source):
         raise UserError(f"{folder} holds the source itself; choose another output folder.")
     try:
+        project = _project_around(folder)
+        if project is not None:
+            raise UserError(f"{folder} is in the project {project.name}; choose another output folder.")
         if folder.exists() and not folder.is_dir():
             raise UserError(f"{folder} is a file; choose a folder for the output.")
         folder.mkdir(parents=True, exist_ok=True)
@@ -143,6 +146,14 @@ def _inside_source(folder: Path, source: FrameSource) -> bool:
     given = source.path if source.path.is_dir() else None
     folders = [f.resolve() for f in (given, source.annotations) if f is not None]
     return folder.resolve() in folders
+
+
+def _project_around(folder: Path) -> Path | None:
+    """The project that a folder is or lies in: masks written there would be taken for its own."""
+    from smtc_app.io.project import holds_project
+
+    whole = folder.resolve()
+    return next((place for place in (whole, *whole.parents) if holds_project(place)), None)
 
 
 def read_listing(file: Path) -> list[dict[str, str]]:

@@ -40,7 +40,7 @@ def read_mask(
     """Read a mask image as a label map.
 
     Args:
-        path: indexed, grey (8 or 16 bit), black-and-white or RGB image, without transparency.
+        path: indexed, grey (8 or 16 bit), black-and-white or RGB image; what is transparent is background.
         size: (width, height) in px the mask must have.
         colours: which id an RGB colour stands for; filled in here. Give the same dictionary for all masks of
             a clip, so that a colour is the same object on every frame.
@@ -49,10 +49,11 @@ def read_mask(
     Returns the labels, uint16 (H,W), and sentences about what was assumed.
 
     Raises:
-        UserError: no such image, another size, transparency, more ids than allowed, a picture, not a mask.
+        UserError: no such image, another size, another colour type, more ids than allowed, a picture, not a
+            mask.
     """
     where = Path(path)
-    image = _load(where)
+    image, alpha_notes = _without_alpha(_load(where))
     if image.size != tuple(size):
         raise UserError(
             f"The mask {where.name} is {image.size[0]}x{image.size[1]} but the frames are "
@@ -69,9 +70,9 @@ def read_mask(
     elif image.mode == "RGB":
         labels, notes = _from_rgb(np.asarray(image), {} if colours is None else colours, where)
     else:
-        kind = "has transparency" if _is_transparent(image) else f"is of the colour type {image.mode}"
         raise UserError(
-            f"The mask {where.name} {kind}; save it as an indexed, grey or RGB PNG without alpha."
+            f"The mask {where.name} is of the colour type {image.mode}; save it as an indexed, grey or RGB "
+            "PNG."
         )
     largest = int(labels.max(initial=0))
     if largest > max_id:
@@ -79,7 +80,7 @@ def read_mask(
             f"The mask {where.name} holds the id {largest}; ids up to {max_id} can be used, "
             "so renumber or merge its objects."
         )
-    return labels, [f"{where.name}: {note}" for note in notes]
+    return labels, [f"{where.name}: {note}" for note in alpha_notes + notes]
 
 
 def object_ids(labels: np.ndarray) -> list[int]:
@@ -102,8 +103,18 @@ def _load(path: Path) -> Image.Image:
     return image
 
 
-def _is_transparent(image: Image.Image) -> bool:
-    return image.mode in ("RGBA", "LA", "PA", "La", "RGBa")
+def _without_alpha(image: Image.Image) -> tuple[Image.Image, list[str]]:
+    """What an image with an alpha channel shows over black: paint programs write one even if nothing is seen
+    through, and where something is, that is the background.
+    """
+    plain = {"RGBA": "RGB", "LA": "L"}.get(image.mode)
+    if plain is None:
+        return image, []
+    if image.getextrema()[-1][0] == 255:
+        return image.convert(plain), []
+    black = Image.new(image.mode, image.size, (0,) * (len(plain)) + (255,))
+    shown = Image.alpha_composite(black.convert("RGBA"), image.convert("RGBA")).convert(plain)
+    return shown, ["what is transparent became background."]
 
 
 def _without_void(values: np.ndarray, void: int = VOID) -> tuple[np.ndarray, list[str]]:

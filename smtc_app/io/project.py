@@ -238,6 +238,8 @@ def load_project(
     if path.name == PROJECT_FILE:
         path = path.parent
     if not path.is_dir():
+        if path.is_file():
+            raise UserError(f"{path} is a file: a project is a folder, <name>{SUFFIX}.")
         raise UserError(f"There is no project {path}: check the path.")
     try:
         if finish_commit(path):

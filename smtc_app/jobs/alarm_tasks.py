@@ -7,10 +7,10 @@ no better than it did there, because proposals of plain background change their 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from smtc_app.core.new_objects import NewObject
 from smtc_app.jobs import tasks
 from smtc_app.jobs.context import TaskContext
 
@@ -27,18 +27,6 @@ SEEN_SCORE, SEEN_AREA = 0.6, 3.0
 score here, and its area differs by no more than this factor."""
 MOST_PROPOSALS = 30
 MOST_FOUND = 12
-
-
-@dataclass(frozen=True)
-class NewObject:
-    """A region that is like an object and that no label explains.
-
-    proposal   where it was seen best
-    frames     all frames it was seen on, of those that were looked at
-    """
-
-    proposal: ProposalMask
-    frames: tuple[int, ...]
 
 
 def find_new_objects_task(

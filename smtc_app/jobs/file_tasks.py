@@ -12,6 +12,7 @@ from smtc_app.core.categories import categories_from_json
 from smtc_app.core.dataset import Dataset
 from smtc_app.core.document import Document, DocumentState
 from smtc_app.core.errors import UserError
+from smtc_app.core.new_objects import new_objects_from_json
 from smtc_app.core.replay import runs_from_json
 from smtc_app.io.autosave import Autosave
 from smtc_app.io.dataset import find_dataset, scan_dataset
@@ -59,8 +60,17 @@ def open_task(
             return SourceMissing(str(error))
         notes = [note for note in (*info.notes, found.note) if note]
         saved_state, recovery = document.snapshot(), find_recovery(info)
+        new_objects = new_objects_from_json(
+            info.parameters.get("new_objects"), document.frame_count, document.size
+        )
         if recovery is not None:
             notes.append(f"Restored {_steps(recovery.apply(document))} that had not been saved.")
+            # The marks are those of the last save, and some may have been labelled since.
+            new_objects = tuple(
+                alarm
+                for alarm in new_objects
+                if not alarm.proposal.explained_by(document.labels(alarm.proposal.frame))
+            )
         with contextlib.suppress(UserError):  # told when the frame is shown
             # What the window shows first is decoded here, so that it does not stand still for it.
             document.area(0, 0)
@@ -75,6 +85,7 @@ def open_task(
         info=info,
         runs=runs_from_json(info.parameters.get("runs")),
         categories=categories_from_json(info.parameters.get("categories")),
+        new_objects=new_objects,
         release=lock.release,
         recovery=recovery,
         saved_state=saved_state if recovery is not None else None,

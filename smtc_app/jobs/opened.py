@@ -9,6 +9,7 @@ from typing import Any
 
 from smtc_app.core.dataset import Dataset
 from smtc_app.core.document import Document
+from smtc_app.core.new_objects import NewObject
 from smtc_app.core.replay import PropagationRun
 
 
@@ -23,6 +24,7 @@ class Opened:
     saved_state  what the project holds without it
     runs         propagation runs behind the project's labels
     categories   the project's list of categories
+    new_objects  what its alarm had marked and nobody has answered
     first_mask   frame and file of the first mask that lies beside the footage (DAVIS layout)
     """
 
@@ -38,6 +40,7 @@ class Opened:
     first_mask: tuple[int, Path] | None = None
     runs: tuple[PropagationRun, ...] = ()
     categories: tuple[str, ...] = ()
+    new_objects: tuple[NewObject, ...] = ()
 
     def close(self) -> None:
         """Let go of it, when it is not wanted any more."""

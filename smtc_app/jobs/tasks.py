@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MODELS_KEPT = 2
-EXPLAINED = 0.5
-"""A region of which labels cover this share is no new object."""
 _models: dict[tuple[str, str], SMTC] = {}
 _models_lock = threading.Lock()
 
@@ -73,13 +71,21 @@ class RunSummary:
 
 @contextmanager
 def _errors_for_people() -> Iterator[None]:
-    """Turn the model package's sentence into the application's."""
+    """Turn the model package's clause, as its command line shows it, into a sentence of the application."""
     from smtc_model.errors import ModelError
 
     try:
         yield
     except ModelError as error:
-        raise UserError(str(error)) from error
+        raise UserError(_sentence(str(error))) from error
+
+
+def _sentence(clause: str) -> str:
+    """With a capital, unless it begins with a name or a path, and a full stop."""
+    first, _, rest = clause.partition(" ")
+    if rest and first.isascii() and first.isalpha():
+        clause = clause[0].upper() + clause[1:]
+    return clause if clause.endswith((".", "!", "?")) else f"{clause}."
 
 
 def _load(model: str | Path | None, device: str) -> SMTC:
@@ -250,12 +256,8 @@ def likely_score(granularity: float) -> float:
 
 
 def unexplained(proposals: Sequence[ProposalMask], labels: np.ndarray) -> list[ProposalMask]:
-    """Those proposals that labels (H,W) cover by less than `EXPLAINED`."""
-    return [
-        proposal
-        for proposal in proposals
-        if np.count_nonzero(labels[proposal.window][proposal.crop]) < EXPLAINED * proposal.area
-    ]
+    """Those proposals that labels (H,W) do not cover."""
+    return [proposal for proposal in proposals if not proposal.explained_by(labels)]
 
 
 def renumbered(proposal: ProposalMask, number: int) -> ProposalMask:
@@ -347,8 +349,7 @@ def propagate_task(
                 "direction": direction,
                 "range": list(span or (0, len(source))),
                 "objects": sorted(objects) if objects is not None else None,
-                "device": chosen,
-            }
+            }  # not the device: what a GPU began can go on without one
             record = RunRecord(state.path, identity=identity, every_s=state.every_s)
             if attempts:
                 record.remove()

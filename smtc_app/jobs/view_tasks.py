@@ -279,7 +279,8 @@ class ClipViews:
         heat = np.clip((error - ERROR_FLOOR) / (ERROR_FULL - ERROR_FLOOR), 0, 1).astype(np.float32)
         heat = cv2.resize(heat, None, fx=HEAT_SCALE, fy=HEAT_SCALE, interpolation=cv2.INTER_LINEAR)
         lost = float((error >= ERROR_FULL).mean())
-        caption = f"Hot: does not come back when followed to frame {other} and home ({lost:.0%} of the frame)"
+        share = f"{lost:.0%} of the frame"
+        caption = f"Hot: what does not come back when followed to frame {other} and home ({share})"
         return ViewPicture(ViewMode.CONSISTENCY, frame, other, None, heat, caption)
 
     # Parts

@@ -6,8 +6,9 @@ What differs from the default keys is kept as `{id: [keys]}`, and two actions ne
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
-from PySide6.QtCore import QObject, Qt
+from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtGui import QAction, QActionGroup, QKeySequence
 from PySide6.QtWidgets import QMenu, QMenuBar, QWidget
 
@@ -39,7 +40,13 @@ def conflicts(keys: Mapping[str, tuple[str, ...]]) -> list[tuple[str, str, str]]
 
 
 class ActionTable(QObject):
-    """The `QAction` of every row; owns keys, icons and enabled states."""
+    """The `QAction` of every row; owns keys, icons and enabled states.
+
+    Signals:
+        asked_for: the id of an action that was triggered, before anything is done about it.
+    """
+
+    asked_for = Signal(object)
 
     def __init__(self, parent: QWidget, keys: Mapping[str, tuple[str, ...]] | None = None) -> None:
         super().__init__(parent)
@@ -61,6 +68,8 @@ class ActionTable(QObject):
                 group = self._groups.setdefault(spec.group, QActionGroup(self))
                 group.addAction(action)
             self._actions[spec.id] = action
+            # Slots are called in the order of their connections: this one comes before all of `connect`.
+            action.triggered.connect(partial(self._on_triggered, spec.id))
             parent.addAction(action)
         self.rebind(keys or {})
         self.update_icons()
@@ -158,6 +167,9 @@ class ActionTable(QObject):
         for menu in menus.values():
             menu.setToolTipsVisible(True)
         return menus
+
+    def _on_triggered(self, action_id: str, _checked: bool = False) -> None:
+        self.asked_for.emit(action_id)
 
     def _apply_keys(self, action_id: str) -> None:
         action = self._actions[action_id]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from PySide6.QtCore import QObject, Signal, Slot
@@ -79,11 +80,10 @@ class AdaptController(QObject):
             self.told.emit("Propagations of this video take the adapted model.")
             return
         self._show(False)  # until it has been measured
-        self._start(settings)
+        self._session.settle(partial(self._start, settings))
 
     def _start(self, settings: dict[str, Any]) -> None:
         session = self._session
-        session.settle()
         document = session.document
         if document is None:
             self.told.emit("Open a video first.")

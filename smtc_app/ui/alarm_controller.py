@@ -7,15 +7,15 @@ the region as a proposal; it becomes an object only when the person accepts it.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
 from PySide6.QtCore import QObject, Signal, Slot
 
 from smtc_app.core.annotation import ProposalMask
 from smtc_app.core.command import counted
 from smtc_app.core.document import Change, Document
+from smtc_app.core.new_objects import NewObject
 from smtc_app.core.proposal_tracks import highest_track, sampled_frames
 from smtc_app.jobs.runner import Job, JobRunner
 from smtc_app.ui.main_window import MainWindow
@@ -30,17 +30,18 @@ SOURCE = "alarm"
 FRAMES = 12
 KEYFRAMES = 3
 """How many frames are looked at, and how many keyframes for comparison."""
-EXPLAINED = 0.5
 
 
 class AlarmController(QObject):
     """Signals:
     told: a sentence for the person.
     frame_wanted: index of a frame to show.
+    found: None; a search has ended and what it found is marked.
     """
 
     told = Signal(object)
     frame_wanted = Signal(object)
+    found = Signal(object)
 
     def __init__(
         self,
@@ -56,9 +57,9 @@ class AlarmController(QObject):
         self._window, self._session, self._runner, self._services = window, session, runner, services
         self.enabled = True
         self.model_settings: Callable[[], dict[str, Any]] = dict
-        self._alarms: list[Any] = []
+        self._alarms: list[NewObject] = []
         """What is marked: new objects, by time."""
-        self._shown: dict[Any, ProposalMask] = {}
+        self._shown: dict[NewObject, ProposalMask] = {}
         """The proposals that some of them were shown as."""
         self._due: tuple[Document, tuple[int, int]] | None = None
         self._asked = False
@@ -66,8 +67,8 @@ class AlarmController(QObject):
         self._job: Job | None = None
         propagation.computed.connect(self._on_computed)
         runner.job_changed.connect(self._on_job_changed)
-        session.opened.connect(self._on_other_document)
-        session.closed.connect(self._on_other_document)
+        session.opened.connect(self._on_opened)
+        session.closed.connect(self._on_closed)
         session.document_changed.connect(self._on_document_changed)
         window.actions_table.connect("next_new_object", self.go_to_next)
 
@@ -138,7 +139,7 @@ class AlarmController(QObject):
         # Whoever waits for it sees how far it is, and may cancel it.
         in_sight = self._asked
 
-        def on_done(found: list[Any]) -> None:
+        def on_done(found: list[NewObject]) -> None:
             self._job = None
             if document is self._session.document:
                 self._show(found)
@@ -175,7 +176,7 @@ class AlarmController(QObject):
             **self.model_settings(),
         )
 
-    def _show(self, found: list[Any]) -> None:
+    def _show(self, found: list[NewObject]) -> None:
         self._alarms, self._shown = list(found), {}
         self._drop_explained()
         if self._alarms:
@@ -185,12 +186,26 @@ class AlarmController(QObject):
         elif self._asked:
             self.told.emit("Nothing without a label looks like a new object.")
         self._asked = False
+        self.found.emit(None)
 
     # Keeping the marks true
 
     @Slot(object)
-    def _on_other_document(self, _nothing: object) -> None:
-        self._alarms, self._shown, self._due, self._asked = [], {}, None, False
+    def _on_opened(self, session: Session) -> None:
+        """Marks come with a project, and are as true as its masks: those need not be read for it."""
+        self._forget(session.new_objects)
+
+    @Slot(object)
+    def _on_closed(self, _nothing: object) -> None:
+        self._forget(())
+
+    def _forget(self, known: Sequence[NewObject]) -> None:
+        """Nothing is marked but what is known of another video."""
+        self._alarms, self._shown, self._due, self._asked = list(known), {}, None, False
+        for alarm in self._alarms:
+            there = self._session.document.proposals(alarm.proposal.frame)
+            same = [p for p in there if (p.box, p.packed) == (alarm.proposal.box, alarm.proposal.packed)]
+            self._shown.update((alarm, proposal) for proposal in same)
         self._mark()
 
     @Slot(object)
@@ -202,12 +217,11 @@ class AlarmController(QObject):
         """Forget what has been labelled since, or rejected."""
         document = self._session.document
 
-        def stays(alarm: Any) -> bool:
+        def stays(alarm: NewObject) -> bool:
             proposal = alarm.proposal
-            labels = document.labels(proposal.frame)[proposal.window][proposal.crop]
             shown = self._shown.get(alarm)
             rejected = shown is not None and shown not in document.proposals(proposal.frame)
-            return np.count_nonzero(labels) < EXPLAINED * proposal.area and not rejected
+            return not rejected and not proposal.explained_by(document.labels(proposal.frame))
 
         self._alarms = [alarm for alarm in self._alarms if stays(alarm)]
         self._mark()
@@ -215,8 +229,9 @@ class AlarmController(QObject):
     def _mark(self) -> None:
         markers = [Marker(a.proposal.frame, self._reason(a), "warning") for a in self._alarms]
         self._window.timeline.set_markers(markers, source=SOURCE)
+        self._session.new_objects = tuple(self._alarms)
 
-    def _reason(self, alarm: Any) -> str:
+    def _reason(self, alarm: NewObject) -> str:
         proposal = alarm.proposal
         height, width = proposal.shape
         frames = counted(len(alarm.frames), "frame")
@@ -226,7 +241,7 @@ class AlarmController(QObject):
             f"{proposal.score:.2f}, seen on {frames})"
         )
 
-    def _suggest(self, alarm: Any) -> None:
+    def _suggest(self, alarm: NewObject) -> None:
         document, proposal = self._session.document, alarm.proposal
         there = document.proposals(proposal.frame)
         if self._shown.get(alarm) in there:

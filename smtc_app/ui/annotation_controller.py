@@ -15,45 +15,78 @@ import numpy as np
 from PySide6.QtCore import QObject, Signal
 
 from smtc_app.core import commands, mask_ops
+from smtc_app.core.command import counted
 from smtc_app.core.document import Document
 from smtc_app.core.errors import UserError
+from smtc_app.core.mask_regions import label_ids
 from smtc_app.core.ordering import dropped, moved
 from smtc_app.ui import mask_edits, no_effect
+from smtc_app.ui.long_edit import LongEdits
 from smtc_app.ui.session import Session
+from smtc_app.ui.tools import Drawn
 
 logger = logging.getLogger(__name__)
+
+REFINED_AT_ONCE_PX = 1 << 19
+"""Frames up to this size, a little more than 854x480, are refined for one object without a worker."""
+SMOOTHED_AT_ONCE_PX = 1 << 17
+"""Smoothing takes its time for every part of an object."""
 
 
 class AnnotationController(QObject):
     """Signals:
     told: a sentence about something that had no effect, and why.
+    drawn: None; a shape that was being worked out is done, or will not be.
     """
 
     told = Signal(object)
+    drawn = Signal(object)
 
-    def __init__(self, session: Session, parent: QObject | None = None) -> None:
+    def __init__(self, session: Session, edits: LongEdits, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._session = session
+        self._session, self._edits = session, edits
+        self._drawing = 0
         self.fill_tolerance = mask_ops.FILL_TOLERANCE
         """How much a colour may differ in any channel, 0..255, and still be filled."""
 
+    @property
+    def drawing(self) -> bool:
+        """Whether a shape is still being worked out."""
+        return self._drawing > 0
+
     # Painting
 
-    def paint(self, points: Sequence[mask_ops.Point], radius_px: float) -> None:
-        """A brush stroke of the active object through `points` (x, y)."""
-        self._draw(partial(mask_edits.stroke, points, radius_px))
+    def paint(self, points: Sequence[mask_ops.Point], radius_px: float, drawn: Drawn | None = None) -> None:
+        """A brush stroke of the active object through `points` (x, y), `drawn` if it was shown already."""
+        session, target = self._session, self._target()
+        if target is None:
+            return
+        document, change = session.document, partial(mask_edits.stroke, points, radius_px, drawn)
+        before = document.labels(session.frame)
+        edited = change(before, target, document.locked_objects)
+        if edited.box is None:
+            self._tell_not_painted(change, target, before)
+            return
+        step: commands.Command = commands.PaintStroke(session.frame, edited.labels, target, box=edited.box)
+        if target not in document.objects:
+            step = commands.Compound(
+                [commands.AddObject(object_id=target), step], f"Paint new object {target}"
+            )
+        if session.push(step):
+            session.select((target,))
+            self._tell_hidden(before, edited, target)
 
-    def erase(self, points: Sequence[mask_ops.Point], radius_px: float) -> None:
+    def erase(self, points: Sequence[mask_ops.Point], radius_px: float, drawn: Drawn | None = None) -> None:
         """An eraser stroke: removes whatever is not locked."""
         session, document = self._session, self._session.document
         if document is None:
             return
         before = document.labels(session.frame)
-        edited = mask_edits.stroke(points, radius_px, before, 0, document.locked_objects)
+        edited = mask_edits.stroke(points, radius_px, drawn, before, 0, document.locked_objects)
         if edited.box is None:
-            under = mask_edits.labels_under(before, partial(mask_edits.stroke, points, radius_px))
+            under = mask_edits.labels_under(before, partial(mask_edits.stroke, points, radius_px, None))
             self.told.emit(no_effect.why_not_erased(under, self._locked_names(under)))
-        elif session.push(commands.PaintStroke(session.frame, edited.labels, None)):
+        elif session.push(commands.PaintStroke(session.frame, edited.labels, None, box=edited.box)):
             self._tell_hidden(before, edited, None)
 
     def fill_polygon(self, points: Sequence[mask_ops.Point]) -> None:
@@ -65,40 +98,54 @@ class AnnotationController(QObject):
         image, tolerance = self._session.pixels, self.fill_tolerance
         self._draw(partial(mask_edits.flood, (x, y), image, tolerance), "Fill")
 
-    def _draw(self, change: mask_edits.Change, text: str = "") -> None:
+    def _target(self) -> int | None:
+        """The object to paint, which may not exist yet; None where nothing can be painted, which is told."""
         session, document = self._session, self._session.document
         if document is None:
-            return
-        frame, steps = session.frame, []
-        target = session.active
+            return None
+        if session.active is None:
+            return document.free_object_id()
+        info = document.objects[session.active]
+        if info.locked:
+            session.failed.emit(f"The object '{info.name}' is locked: unlock it to paint it.")
+            return None
+        return session.active
+
+    def _draw(self, change: mask_edits.Change, text: str) -> None:
+        """Give a shape to the active object; on large frames a worker finds out which pixels change."""
+        session, target = self._session, self._target()
         if target is None:
-            target = document.free_object_id()
-            steps.append(commands.AddObject(object_id=target))
-        elif document.objects[target].locked:
-            session.failed.emit(
-                f"The object '{document.objects[target].name}' is locked: unlock it to paint it."
-            )
             return
+        document, frame = session.document, session.frame
         before = document.labels(frame)
-        try:
-            edited = change(before, target, document.locked_objects)
-        except UserError as error:
-            session.failed.emit(str(error))
-            return
-        name = document.objects[target].name if target in document.objects else f"object {target}"
-        if edited.box is None:
-            under = mask_edits.labels_under(before, change)
-            locked = self._locked_names(under)
-            self.told.emit(no_effect.why_not_painted(under, name, locked, filling=text == "Fill"))
-            return
-        if text:
-            steps.append(commands.SetLabels(frame, edited.labels, f"{text} '{name}'", objects=(target,)))
-        else:
-            steps.append(commands.PaintStroke(frame, edited.labels, target))
-        step = steps[0] if len(steps) == 1 else commands.Compound(steps, f"Paint new object {target}")
-        if session.push(step):
+        known = document.objects.get(target)
+        name = f"{text} '{known.name}'" if known is not None else f"Paint new object {target}"
+        function = partial(mask_edits.shaped, change, target)
+        command = commands.DrawShape(frame, function, name, target=target, new=known is None)
+
+        def end() -> None:
+            self._drawing -= 1
+            self.drawn.emit(None)
+
+        def then() -> None:
+            end()
+            if not command.changed:
+                self._tell_not_painted(change, target, before, filling=text == "Fill")
+                return
             session.select((target,))
-            self._tell_hidden(before, edited, target)
+            height, width = before.shape
+            self._tell_hidden(before, mask_ops.Edited(document.labels(frame), (0, 0, width, height)), target)
+
+        self._drawing += 1
+        self._edits.push(command, command.text, then, or_else=end)
+
+    def _tell_not_painted(
+        self, change: mask_edits.Change, target: int, before: np.ndarray, *, filling: bool = False
+    ) -> None:
+        known = self._session.document.objects.get(target)
+        name = known.name if known is not None else f"object {target}"
+        under = mask_edits.labels_under(before, change)
+        self.told.emit(no_effect.why_not_painted(under, name, self._locked_names(under), filling=filling))
 
     def _locked_names(self, ids: Collection[int]) -> list[str]:
         document = self._session.document
@@ -143,15 +190,6 @@ class AnnotationController(QObject):
         command = commands.AddObject()
         if self._session.push(command):
             self._session.select((command.object_id,))
-
-    def merge(self) -> None:
-        """Merge the selection into the object that stands first in the list."""
-        document, chosen = self._document_and_selection(2, "Select two or more objects to merge them.")
-        if document is None:
-            return
-        target = next(i for i in document.objects if i in chosen)
-        if self._session.push(commands.MergeObjects(chosen, target)):
-            self._session.select((target,))
 
     def delete(self) -> None:
         """Delete the selection on every frame; what stood next in the list is selected then."""
@@ -242,18 +280,23 @@ class AnnotationController(QObject):
         if document is None:
             return
         frame, text = self._session.frame, mask_edits.REFINEMENTS[what][0]
-        labels = mask_edits.refined(document.labels(frame), what, chosen, document.locked_objects)
         names = f"'{document.objects[chosen[0]].name}'" if len(chosen) == 1 else f"{len(chosen)} objects"
-        if np.array_equal(labels, document.labels(frame)):
-            locked = self._locked_names(chosen)
-            if len(locked) == len(chosen):
-                self.told.emit(no_effect.why_locked(locked))
-            elif not any(document.area(frame, object_id) for object_id in chosen):
-                self.told.emit(f"{text} {names}: not on this frame.")
-            else:
-                self.told.emit(f"{text} {names}: nothing to change on this frame.")
-            return
-        self._session.push(commands.SetLabels(frame, labels, f"{text} {names}", objects=chosen))
+        present = any(document.area(frame, object_id) for object_id in chosen)
+        locked = self._locked_names(chosen)
+        if len(locked) == len(chosen):
+            self.told.emit(no_effect.why_locked(locked))
+        elif not present:
+            self.told.emit(f"{text} {names}: not on this frame.")
+        else:
+            change = partial(mask_edits.refined, what, chosen)
+            command = commands.ChangeLabels(frame, change, f"{text} {names}", objects=chosen)
+
+            def then() -> None:
+                if not command.changed:
+                    self.told.emit(f"{text} {names}: nothing to change on this frame.")
+
+            at_once_px = SMOOTHED_AT_ONCE_PX if what == "smooth" else REFINED_AT_ONCE_PX
+            self._edits.push(command, command.text, then, at_once_px=at_once_px // len(chosen))
 
     # What would come of it
 
@@ -263,7 +306,7 @@ class AnnotationController(QObject):
         if document is None or not session.selection:
             return None
         labels = document.labels(session.frame)
-        return partial(mask_edits.refined, labels, what, session.selection, document.locked_objects)
+        return partial(mask_edits.refined, what, session.selection, labels, document.locked_objects)
 
     def fill_of(self, x: int, y: int) -> Callable[[], np.ndarray] | None:
         """Gives the labels that `flood_fill` would give, in any thread; None where nothing can be filled."""
@@ -287,15 +330,23 @@ class AnnotationController(QObject):
             self._session.push(commands.LockFrames((self._session.frame,), on))
 
     def import_labels(self, labels: np.ndarray, name: str, frame: int) -> None:
-        """Take a label map over for a frame; ids that are new become objects."""
+        """Take a label map over for a frame, and say what came of it; ids that are new become objects."""
         session, document = self._session, self._session.document
         if document is None:
             return
-        new = [int(i) for i in np.unique(labels) if i and int(i) not in document.objects]
+        ids, before = sorted(label_ids(labels)), document.labels(frame)
+        new = [i for i in ids if i not in document.objects]
         steps: list[commands.Command] = [commands.AddObject(object_id=i) for i in new]
         steps.append(commands.SetLabels(frame, labels, f"Import {name}"))
-        if session.push(commands.Compound(steps, f"Import {name}")) and new:
+        if not session.push(commands.Compound(steps, f"Import {name}")):
+            return
+        if new:
             session.select(new[:1])
+        if document.labels(frame) is before:
+            what = "it is empty" if not ids else "it has the same labels"
+            self.told.emit(f"{name} changes nothing on frame {frame}: {what}.")
+        else:
+            self.told.emit(f"Imported {name}: {counted(len(ids), 'object')} on frame {frame}.")
 
     def _document_and_selection(self, least: int, otherwise: str) -> tuple[Document | None, tuple[int, ...]]:
         document, chosen = self._session.document, self._session.selection

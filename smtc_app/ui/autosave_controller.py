@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QObject, Qt, Signal, Slot
@@ -49,6 +50,8 @@ class AutosaveController(QObject):
         self.stop(discard=True)
         if self.enabled:
             self._journal = self._services.make_journal(opened, self._problem.emit)
+        if opened.project is None and opened.recovery is None:
+            self._look_for_work_on(Path(opened.source.path))
 
     def mark_save(self) -> str | None:
         """A save begins with the snapshot that is taken next; its id, None without a journal."""
@@ -79,17 +82,35 @@ class AutosaveController(QObject):
         )
 
     def _on_found(self, recoveries: Sequence[Any]) -> None:
-        if not recoveries or self._session.is_open:
-            return
-        newest = recoveries[0]
+        if recoveries and not self._session.is_open:
+            self._offer(recoveries[0])
+
+    def _look_for_work_on(self, footage: Path) -> None:
+        """Offer what was done on footage that has just been opened again, and never saved."""
+        document = self._session.document
+
+        def on_found(recoveries: Sequence[Any]) -> None:
+            there = [r for r in recoveries if r.source.path.resolve() == footage.resolve()]
+            if there and document is self._session.document:
+                self._offer(there[0])
+
+        self._runner.submit(
+            "Looking for unsaved work",
+            self._services.list_recoveries_task,
+            background=True,
+            on_done=on_found,
+        )
+
+    def _offer(self, newest: Any) -> None:
         steps = "1 step" if newest.steps == 1 else f"{newest.steps} steps"
+        verb = "was" if newest.steps == 1 else "were"
         when = newest.time.astimezone().strftime("%d %B, %H:%M")
 
         def restore() -> None:
             self.restore(newest)
 
         self.offered.emit(
-            (f"{steps} on {newest.source.path.name} were not saved on {when}.", "Restore", restore)
+            (f"{steps} on {newest.source.path.name} {verb} not saved on {when}.", "Restore", restore)
         )
 
     @Slot(object)

@@ -184,7 +184,7 @@ class Canvas(DrawingView):
             self._pan_from = None
             self._update_cursor()
         if isinstance(finished, StrokeEvent):
-            self.stroke_finished.emit(finished)
+            self._emit_stroke(finished, preview)
         elif isinstance(finished, Pick):
             self.clicked.emit(((int(finished.point[0]), int(finished.point[1])), modifiers))
         elif lasso and finished is None:
@@ -196,10 +196,13 @@ class Canvas(DrawingView):
         """End the stroke in progress as if the button had come up; whether there was one."""
         preview, event = self._preview, self._gestures.finish_stroke()
         if event is not None:
-            self.stroke_finished.emit(event)
+            self._emit_stroke(event, preview)
             self._drop_untaken(preview)
             self.update()
         return event is not None
+
+    def _emit_stroke(self, event: StrokeEvent, preview: StrokePreview | None) -> None:
+        self.stroke_finished.emit(event if preview is None else event._replace(drawn=preview.finish()))
 
     def _drop_untaken(self, preview: StrokePreview | None) -> None:
         """Show what the document holds when nobody took the stroke (a locked object, say)."""

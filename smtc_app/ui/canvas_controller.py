@@ -14,7 +14,7 @@ from smtc_app.ui.presenter import Presenter
 from smtc_app.ui.proposal_controller import ProposalController
 from smtc_app.ui.proposal_presenter import ProposalPresenter
 from smtc_app.ui.session import Session
-from smtc_app.ui.tools import PAINTING, TOOLS
+from smtc_app.ui.tools import PAINTING, TOOLS, HoverEvent
 
 OPACITY_STEP = 10
 ZOOM_STEP = 1.25
@@ -54,11 +54,14 @@ class CanvasController(QObject):
         self._proposal_presenter = proposal_presenter
         self.click_taken: Callable[[int, int], bool] = lambda _x, _y: False
         """Whether somebody else wants a plain click on this pixel (a view that answers about pixels)."""
+        self._hover: HoverEvent | None = None
         canvas, actions = window.canvas, window.actions_table
         canvas.stroke_finished.connect(self._on_stroke_finished)
+        annotation.drawn.connect(self._on_drawn)
         canvas.outline_refused.connect(self._on_outline_refused)
         canvas.clicked.connect(self._on_clicked)
         canvas.hovered.connect(self._on_hovered)
+        presenter.refreshed.connect(self._on_refreshed)
         canvas.brush_radius_changed.connect(self._on_brush_radius_changed)
         window.brush_slider.valueChanged.connect(canvas.set_brush_radius_px)
         window.tolerance_slider.setValue(annotation.fill_tolerance)
@@ -79,6 +82,8 @@ class CanvasController(QObject):
         actions.connect_checked("masks", canvas.set_masks_visible)
         actions.connect_checked("outline", canvas.set_outline)
         actions.connect_checked("solo", presenter.set_solo)
+        actions["tags"].setChecked(True)
+        actions.connect_checked("tags", self._switch_tags)
 
     def set_tool(self, tool: str) -> None:
         """Use a tool of `TOOLS`."""
@@ -100,19 +105,32 @@ class CanvasController(QObject):
         slider = self._window.opacity_slider
         slider.setValue(slider.value() + by)
 
+    def _switch_tags(self, on: bool) -> None:
+        had_some = self._window.canvas.has_tags
+        self._presenter.set_tagging(on)
+        if not had_some and not self._window.canvas.has_tags:
+            self.told.emit("No two objects on this frame look alike, so none has its number on it.")
+
     @Slot(object)
     def _on_stroke_finished(self, event: Any) -> None:
         if event.tool == "brush":
-            self._annotation.paint(event.points, event.radius_px)
+            self._annotation.paint(event.points, event.radius_px, event.drawn)
         elif event.tool == "eraser":
-            self._annotation.erase(event.points, event.radius_px)
+            self._annotation.erase(event.points, event.radius_px, event.drawn)
         elif event.tool == "fill":
             x, y = event.points[0]
             self._annotation.flood_fill(int(x), int(y))
         else:
             self._annotation.fill_polygon(event.points)
+            if self._annotation.drawing:
+                self._window.canvas.hold_outline(event.points)
         if not self._window.actions_table["masks"].isChecked():
             self.told.emit("Masks are switched off: switch them on to see what you paint (H).")
+
+    @Slot(object)
+    def _on_drawn(self, _nothing: object) -> None:
+        if not self._annotation.drawing:
+            self._window.canvas.drop_outline()
 
     @Slot(object)
     def _on_outline_refused(self, tool: str) -> None:
@@ -139,7 +157,8 @@ class CanvasController(QObject):
             self._proposals.accept(proposal, linked=not control)
 
     @Slot(object)
-    def _on_hovered(self, event: Any) -> None:
+    def _on_hovered(self, event: HoverEvent | None) -> None:
+        self._hover = event
         labels = self._window.status_labels
         if event is None or not self._session.is_open:
             labels.set_cursor(None)
@@ -154,6 +173,16 @@ class CanvasController(QObject):
             else self._proposal_presenter.describe(proposal)
         )
         labels.set_cursor((event.x, event.y), text)
+
+    @Slot(object)
+    def _on_refreshed(self, _nothing: object) -> None:
+        """The cursor rests, but what is under it may have changed."""
+        if self._hover is None or self._session.pixels is None:
+            return
+        x, y = self._hover.x, self._hover.y
+        labels = self._session.document.labels(self._session.frame)
+        if y < labels.shape[0] and x < labels.shape[1]:
+            self._on_hovered(HoverEvent(x, y, int(labels[y, x])))
 
     @Slot(object)
     def _on_brush_radius_changed(self, radius_px: float) -> None:

@@ -2,11 +2,15 @@
 
 A layer knows how to render a region of the view (a function); the canvas says which region is out of date.
 What is not dirty is never computed again, so that a moving brush circle costs a copy of some thousand pixels.
+
+Another frame on a large screen is some ten milliseconds of scaling and some of masks. Two such layers are
+rendered side by side: OpenCV, which does most of it, lets other threads run meanwhile.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from PySide6.QtCore import QRectF
@@ -16,7 +20,11 @@ from smtc_app.ui.overlay import union
 from smtc_app.ui.view_transform import Region, Size, ViewTransform, intersection
 
 Render = Callable[[ViewTransform, Region, np.ndarray], object]
-"""Draws a region of the view into an array of its size, every pixel of it."""
+"""Draws a region of the view into an array of its size, every pixel of it. Without Qt."""
+APART_PX = 1 << 19
+"""Layers with so many view pixels to render are worth a thread."""
+
+_beside = ThreadPoolExecutor(1, "smtc-canvas")
 
 
 class Layer:
@@ -40,15 +48,17 @@ class Layer:
         """This region of the view is out of date."""
         self._dirty = union((self._dirty, region))
 
-    def bring_up_to_date(self, view: ViewTransform, bounds: Region) -> None:
-        """Render what is dirty inside `bounds`; nothing outside of them is going to be drawn."""
+    def take_dirty(self, bounds: Region) -> Region | None:
+        """The region to render, inside `bounds`; nothing outside of them is going to be drawn."""
         height, width = self._buffer.shape
         region = None if self._dirty is None else intersection(self._dirty, (0, 0, width, height))
-        region = None if region is None else intersection(region, bounds)
         self._dirty = None
-        if region is not None and self.source is not None:
-            x0, y0, x1, y1 = region
-            self.source(view, region, self._buffer[y0:y1, x0:x1])
+        return None if region is None or self.source is None else intersection(region, bounds)
+
+    def render(self, view: ViewTransform, region: Region) -> None:
+        """Render a region again; in any thread, as long as nobody draws or changes the layer."""
+        x0, y0, x1, y1 = region
+        self.source(view, region, self._buffer[y0:y1, x0:x1])
 
     def draw(self, painter: QPainter, region: Region) -> None:
         """Copy a region to the painter, which draws in view pixels."""
@@ -56,6 +66,28 @@ class Layer:
             x0, y0, x1, y1 = region
             area = QRectF(x0, y0, x1 - x0, y1 - y0)
             painter.drawImage(area, self._image, area)
+
+
+def bring_up_to_date(layers: Sequence[Layer], view: ViewTransform, bounds: Region) -> None:
+    """Render what is dirty inside `bounds` on all layers."""
+    due = [(layer, region) for layer in layers if (region := layer.take_dirty(bounds)) is not None]
+    if sum(_area(region) >= APART_PX for _, region in due) < 2:
+        for layer, region in due:
+            layer.render(view, region)
+        return
+    first, region_of_first = due[0]
+    beside = _beside.submit(first.render, view, region_of_first)
+    for layer, region in due[1:]:
+        layer.render(view, region)
+    if beside.cancel():  # the processor had no room for it so far
+        first.render(view, region_of_first)
+    else:
+        beside.result()
+
+
+def _area(region: Region) -> int:
+    x0, y0, x1, y1 = region
+    return (x1 - x0) * (y1 - y0)
 
 
 def image_of(layer: np.ndarray) -> QImage:

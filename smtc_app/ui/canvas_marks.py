@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from PySide6.QtCore import QPointF, Qt
-from PySide6.QtGui import QColor, QPainter, QPen, QPolygonF
+from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPen, QPolygonF
 
 BRUSH_MARGIN_PX = 5
 CORNER_PX = 3.5
@@ -14,6 +14,8 @@ DARK = QColor(0, 0, 0, 170)
 MARK_PX, LARGEST_MARK_PX = 4.0, 13.0
 """Radius of marks of weight 0 and 1, in points of the screen."""
 CROSS_PX = 9.0
+TAG_FONT_PX = 11
+TAG_BACK = QColor(0, 0, 0, 180)
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,22 @@ def draw_mark(painter: QPainter, centre: QPointF, mark: Mark) -> None:
     painter.setPen(Qt.PenStyle.NoPen)
     painter.setBrush(colour)
     painter.drawEllipse(centre, 1.6, 1.6)
+
+
+def draw_tag(painter: QPainter, centre: QPointF, text: str, font: QFont) -> None:
+    """A few characters on a dark plate, at a point of the widget."""
+    small = QFont(font)
+    small.setPixelSize(TAG_FONT_PX)
+    small.setBold(True)
+    metrics = QFontMetricsF(small)
+    width, height = max(metrics.horizontalAdvance(text) + 8, 15), metrics.height() + 1
+    plate = QRectF(centre.x() - width / 2, centre.y() - height / 2, width, height)
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(TAG_BACK)
+    painter.drawRoundedRect(plate, 4, 4)
+    painter.setFont(small)
+    painter.setPen(Qt.GlobalColor.white)
+    painter.drawText(plate, Qt.AlignmentFlag.AlignCenter, text)
 
 
 def draw_brush(painter: QPainter, centre: QPointF, radius: float, *, erasing: bool) -> None:

@@ -16,7 +16,7 @@ from PySide6.QtGui import QImage, QPainter
 
 from smtc_app.core.annotation import Box, Colour, mask_box
 from smtc_app.core.palette import lookup_table, object_colour
-from smtc_app.ui import overlay, view_transform
+from smtc_app.ui import canvas_layers, overlay, view_transform
 from smtc_app.ui.canvas_layers import Layer, image_of
 from smtc_app.ui.frame_sampler import FrameSampler
 from smtc_app.ui.overlay import OverlayStyle, Proposal
@@ -64,6 +64,11 @@ class CanvasScene:
         """(width, height) of the frame in pixels, None without one."""
         return self._frame.size if self._frame is not None else None
 
+    @property
+    def masks_visible(self) -> bool:
+        """Whether masks are drawn at all."""
+        return self._style.visible
+
     def resize(self, size: Size, ratio: float) -> None:
         """Another size of the view in view pixels, `ratio` of them per point."""
         self.view_size, self._ratio = size, ratio
@@ -86,9 +91,12 @@ class CanvasScene:
         self._frame = None if rgb is None else FrameSampler(rgb, before=self._frame)
         other = self.frame_size != old
         if other:
+            covered = self._covered
             self._labels = self._numbers = self._heat = self._alternative = None
             self._proposals = []
             self._ghost.source = self._masks.source = self._proposed.source = None
+            if covered:
+                self._restyle()
         self._use_picture()
         return other
 
@@ -96,8 +104,11 @@ class CanvasScene:
         """A picture in place of the frame."""
         if rgb is not None and self.frame_size is not None and rgb.shape[1::-1] != self.frame_size:
             rgb = cv2.resize(rgb, self.frame_size, interpolation=cv2.INTER_NEAREST)
+        covered = self._covered
         self._alternative = None if rgb is None else FrameSampler(rgb)
         self._use_picture()
+        if covered != self._covered:
+            self._restyle()
 
     def set_onion_skin(self, rgb: np.ndarray | None, opacity: float) -> None:
         """A second frame over the first."""
@@ -109,8 +120,11 @@ class CanvasScene:
 
     def set_heat_map(self, values: np.ndarray | None) -> None:
         """A heat map over the frame, float (h, w) in [0, 1]."""
+        covered = self._covered
         self._heat = None if values is None else image_of(overlay.heat_colours(values))
         self._on_dirty(None)
+        if covered != self._covered:
+            self._restyle()
 
     # Masks
 
@@ -196,8 +210,7 @@ class CanvasScene:
         part = view_transform.intersection(region, shown)
         if part is None:
             return
-        for layer in self._layers:
-            layer.bring_up_to_date(self.view, shown)
+        canvas_layers.bring_up_to_date(self._layers, self.view, shown)
         self._picture.draw(painter, part)
         if self._ghost.source is not None:
             painter.setOpacity(self._ghost_opacity)
@@ -236,7 +249,16 @@ class CanvasScene:
         return max(1, round(PROPOSAL_LINE_PX * self._ratio))
 
     def _line_px(self) -> int:
-        return max(1, round((OUTLINE_PX if self._style.outline else LINE_PX) * self._ratio))
+        return max(1, round((OUTLINE_PX if self._mask_style.outline else LINE_PX) * self._ratio))
+
+    @property
+    def _covered(self) -> bool:
+        """Whether a view is shown that filled masks would hide, in place of the frame or over it."""
+        return self._heat is not None or self._alternative is not None
+
+    @property
+    def _mask_style(self) -> OverlayStyle:
+        return replace(self._style, outline=True) if self._covered else self._style
 
     def _use_picture(self) -> None:
         picture = (
@@ -253,7 +275,7 @@ class CanvasScene:
             lut = np.zeros((max(len(lut), object_id + 1), 4), np.uint8)
             lut[: len(self._lut)] = self._lut
             lut[object_id] = (*colour, 255)
-        self._tables = overlay.label_tables(lut, self._style, self._selected)
+        self._tables = overlay.label_tables(lut, self._mask_style, self._selected)
         self._mark_all(self._masks)
 
     def _restyle_proposals(self) -> None:

@@ -24,7 +24,7 @@ from smtc_app.ui.view_caption import ViewCaption
 
 LIST_HEIGHT_PX, LEAST_LIST_HEIGHT_PX = 172, 84
 SWATCH_PX = 12
-UNCOUNTED = "not counted: it errs where things move this fast"
+UNCOUNTED = "not counted: too fast for it here"
 """Only motion can lose all of its weight."""
 HEADERS = ("Weight", "Label", "Frame", "Pixel", "Likeness")
 
@@ -57,9 +57,11 @@ class ReasonRow(NamedTuple):
 class Companion(QWidget):
     """Signals:
     vote_chosen: index in the list of the vote that was clicked.
+    vote_followed: index of the vote that was clicked twice, to be asked why it says so itself.
     """
 
     vote_chosen = Signal(object)
+    vote_followed = Signal(object)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -82,6 +84,10 @@ class Companion(QWidget):
         self.votes.header().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         self.votes.header().setSectionResizeMode(1, QHeaderView.ResizeMode.Stretch)
         self.votes.itemClicked.connect(self._on_item_clicked)
+        self.votes.itemDoubleClicked.connect(self._on_item_double_clicked)
+        self.votes.setToolTip(
+            "Click: show the pixel that voted. Double-click: go there, and ask why it is so"
+        )
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
@@ -101,6 +107,8 @@ class Companion(QWidget):
         for row in rows:
             swatch = QPixmap(SWATCH_PX, SWATCH_PX)
             swatch.fill(QColor(*row.colour))
+            icon = QIcon(swatch)
+            icon.addPixmap(swatch, QIcon.Mode.Selected)  # Qt would tint it
             item = QTreeWidgetItem(
                 [
                     f"{row.weight:.0%}" if row.weight >= 0.01 else "< 1%",
@@ -110,7 +118,7 @@ class Companion(QWidget):
                     f"{row.similarity:.2f}",
                 ]
             )
-            item.setIcon(1, QIcon(swatch))
+            item.setIcon(1, icon)
             item.setTextAlignment(0, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
             self.votes.addTopLevelItem(item)
         self.set_reasons(reasons, sentence)
@@ -123,6 +131,10 @@ class Companion(QWidget):
     @Slot(object, int)
     def _on_item_clicked(self, item: QTreeWidgetItem, _column: int) -> None:
         self.vote_chosen.emit(self.votes.indexOfTopLevelItem(item))
+
+    @Slot(object, int)
+    def _on_item_double_clicked(self, item: QTreeWidgetItem, _column: int) -> None:
+        self.vote_followed.emit(self.votes.indexOfTopLevelItem(item))
 
 
 def _reason_table(reasons: Sequence[ReasonRow], sentence: str) -> str:

@@ -16,6 +16,7 @@ from PySide6.QtWidgets import QMessageBox, QWidget
 from smtc_app.ui.autosave_controller import AutosaveController
 from smtc_app.ui.project_controller import ProjectController
 from smtc_app.ui.session import Session
+from smtc_app.ui.theme import ICON_PX, Theme
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +64,9 @@ class CrashGuard:
 
     def _tell(self, saved: str, error: str, details: str) -> None:
         box = QMessageBox(self._window)
+        theme = Theme.current()
         box.setIcon(QMessageBox.Icon.Critical)
+        box.setIconPixmap(theme.pixmap("error", ICON_PX, theme.colours.error, box.devicePixelRatioF()))
         box.setWindowTitle("Unexpected error")
         box.setText(f"Something went wrong that should not have.\n\n{saved}")
         box.setInformativeText(error)
@@ -71,6 +74,7 @@ class CrashGuard:
         go_on = box.addButton("Go On", QMessageBox.ButtonRole.AcceptRole)
         copy = box.addButton("Copy Details and Go On", QMessageBox.ButtonRole.ActionRole)
         box.setDefaultButton(go_on)
+        box.setEscapeButton(go_on)
         box.exec()
         if box.clickedButton() is copy:
             QGuiApplication.clipboard().setText(details)

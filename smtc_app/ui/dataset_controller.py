@@ -66,6 +66,10 @@ class DatasetController(QObject):
         """Videos that could not be opened: going on leads past them, choosing one tries it again."""
         self._waiting = False
         """Whether the target waits for what is being computed for the open video to end."""
+        self._any_will_do = False
+        """Whether nobody has chosen the target, so that another video is opened if it cannot be."""
+        self._passed_over = ""
+        """Why the video that was to be opened first is not the one that is."""
         actions = window.actions_table
         for action_id, slot in (
             ("open_dataset", self.ask_open),
@@ -83,7 +87,7 @@ class DatasetController(QObject):
         # The probe tells from its own thread: emitting is all that may happen there.
         self._probed.connect(self._on_probed, Qt.ConnectionType.QueuedConnection)
         project.dataset_found.connect(self._on_found)
-        project.opened.connect(self._on_saved)
+        project.opened.connect(self._on_opened_or_saved)
         project.opening.connect(self._on_opening)
         project.not_opened.connect(self._on_not_opened)
         project.failed.connect(self._on_failed)
@@ -129,11 +133,13 @@ class DatasetController(QObject):
         dialog = QFileDialog(self._window, "Open Dataset", str(self._start_folder()))
         dialog.setFileMode(QFileDialog.FileMode.Directory)
         dialog.setOption(QFileDialog.Option.ShowDirsOnly)
-        if dialog.exec() and dialog.selectedFiles():
-            self.open(dialog.selectedFiles()[0])
+        chosen = dialog.selectedFiles() if dialog.exec() else []
+        dialog.deleteLater()
+        if chosen:
+            self.open(chosen[0])
 
     def open(self, path: str) -> None:
-        """List the videos of a folder, and open the one that was open last."""
+        """List the videos of a folder, and open the one that was open last, or the first that can be."""
         self._files.submit(
             f"Looking for videos in {Path(path).name}",
             self._services.find_dataset_task,
@@ -146,6 +152,7 @@ class DatasetController(QObject):
         """Put the list away; the open video stays."""
         self._end_probe()
         self._found, self._current, self._target, self._waiting = None, None, None, False
+        self._any_will_do, self._passed_over = False, ""
         self._names = {}
         self._unreadable.clear()
         self._panel.set_dataset("", "", ())
@@ -175,7 +182,8 @@ class DatasetController(QObject):
         self._on_opened(self._session)
         if self._current is None:
             known = {entry.name for entry in dataset.entries}
-            self.open_video(state.last if state.last in known else self._panel.names[0])
+            self._any_will_do, self._passed_over = True, ""
+            self._go_to(state.last if state.last in known else self._panel.names[0])
 
     def _end_probe(self) -> None:
         if self._probe is not None:
@@ -205,7 +213,12 @@ class DatasetController(QObject):
         """Open a video of the dataset after the open one has been saved."""
         if self._found is None or name == (self._target or self._current):
             return
+        self._any_will_do, self._passed_over = False, ""
+        self._go_to(name)
+
+    def _go_to(self, name: str) -> None:
         self._target = name
+        self._unreadable.discard(name)
         if self._models.busy:
             self._waiting = True
             self._models.cancel_all()
@@ -231,9 +244,16 @@ class DatasetController(QObject):
             self._stay()
 
     @Slot(object)
-    def _on_failed(self, _message: object) -> None:
+    def _on_failed(self, message: str | tuple[Any, ...]) -> None:
         # The open video cannot be saved, or the next one not be opened.
+        name, any_will_do = self._target, self._any_will_do
         self._stay()
+        if name in self._unreadable and isinstance(message, str):
+            self._panel.update_row(self._panel.row(name).with_(problem=message))
+            other = next((other for other in self._panel.names if other not in self._unreadable), None)
+            if any_will_do and other is not None:
+                self._any_will_do, self._passed_over = True, self._passed_over or message
+                self._go_to(other)
 
     @Slot(object)
     def _on_not_opened(self, path: str) -> None:
@@ -242,18 +262,19 @@ class DatasetController(QObject):
 
     def _stay(self) -> None:
         """Forget which video was asked for."""
-        self._target, self._waiting = None, False
+        self._target, self._waiting, self._any_will_do = None, False, False
 
     @Slot(object)
     def _on_opened(self, session: Session) -> None:
         self._current = self._name_of(session)
-        self._target = None
+        self._target, self._any_will_do = None, False
         self._unreadable.discard(self._current)
         self._panel.set_current(self._current)
         self._update_actions()
         if self._current is not None:
             row, source = self._panel.row(self._current), session.source
-            self._panel.update_row(row.with_(media=MediaInfo(len(source), True, tuple(source.size))))
+            media = MediaInfo(len(source), True, tuple(source.size))
+            self._panel.update_row(row.with_(media=media, problem=""))
             self._remember()
 
     def _name_of(self, session: Session) -> str | None:
@@ -274,7 +295,12 @@ class DatasetController(QObject):
         self._update_actions()
 
     @Slot(object)
-    def _on_saved(self, _path: str) -> None:
+    def _on_opened_or_saved(self, _path: str) -> None:
+        if self._passed_over and self._current is not None:
+            why, self._passed_over = self._passed_over, ""
+            self.failed.emit(
+                f"{why} It is marked in the list, and {self._session.title} opened in its place."
+            )
         if self._probe is not None and self._current is not None and self._session.project is not None:
             self._probe.refresh(self._current)
 
@@ -344,7 +370,9 @@ class DatasetController(QObject):
             # What was counted when the video was open is better than what a header says.
             counted = row.media is not None and row.media.exact
             media = row.media if counted else probed.media or row.media
-            row = row.with_(media=media, summary=probed.summary, problem=probed.problem)
+            # A header may be fine where opening has found out more.
+            known = row.problem if probed.name in self._unreadable else ""
+            row = row.with_(media=media, summary=probed.summary, problem=probed.problem or known)
             self._panel.update_row(row)
         elif probed.problem and not row.problem:
             self._panel.update_row(row.with_(problem=probed.problem))

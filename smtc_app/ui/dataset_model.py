@@ -56,11 +56,11 @@ def length_text(row: VideoRow) -> str:
 
 
 def state_text(row: VideoRow) -> str:
-    """`In work · 41%`: the percentage is the confidence of the least sure label."""
+    """`In work · 41% sure`: the percentage is the confidence of the least sure label."""
     text = STATE_TEXT[row.state]
     if row.summary is None or row.summary.worst_confidence is None:
         return text
-    return f"{text} · {row.summary.worst_confidence:.0%}"
+    return f"{text} · {row.summary.worst_confidence:.0%} sure"
 
 
 def tooltip_text(row: VideoRow) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from PySide6.QtCore import Qt, Slot
@@ -21,7 +21,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from smtc_app.core.export import FORMATS, MAX_INDEXED_OBJECTS, ExportFormat, ExportRequest
+from smtc_app.core.export import FORMATS, MAX_INDEXED_OBJECTS, ExportFormat, ExportRequest, out_of_date
 from smtc_app.ui.export_fields import FormatOptions, FrameRangeField, ObjectChecklist
 from smtc_app.ui.object_list import ObjectRow
 from smtc_app.ui.theme import SPACING_PX, Theme
@@ -44,6 +44,7 @@ class ExportDialog(QDialog):
         format_key: str = "davis",
         fps: float = 25.0,
         images: bool = True,
+        stale: Mapping[int, Sequence[tuple[int, int]]] | None = None,
         parent: QWidget | None = None,
     ) -> None:
         """What is open, and what to begin with.
@@ -53,12 +54,14 @@ class ExportDialog(QDialog):
         chosen    the range on the timeline
         fps       of the footage
         images    whether the frames are not image files yet, so that datasets need them written
+        stale     object id -> spans [first, stop) of its frames that are out of date
         """
         super().__init__(parent)
         self.setWindowTitle("Export Masks")
         self.setMinimumWidth(WIDTH_PX)
         self._base = base
         self._labelled = frozenset(labelled)
+        self._stale = stale or {}
         self._format = QComboBox()
         self._format.setObjectName("exportFormat")
         self._format.setMaxVisibleItems(len(FORMATS))
@@ -202,6 +205,9 @@ class ExportDialog(QDialog):
         if bare:
             text += f"; {bare:,} frame{'s have' if bare != 1 else ' has'} no labels"
         text += "."
+        old = out_of_date(request, self._stale)
+        if old:
+            text += f" {old:,} frame{'s are' if old != 1 else ' is'} out of date: Update computes them again."
         if self.chosen_format.soft:
             return text + " The propagated frames are computed once more, which takes its time."
         return text + " Everything is read back and compared."
@@ -226,7 +232,8 @@ class ExportDialog(QDialog):
         problem = self._problem()
         self._export.setEnabled(not problem)
         c = Theme.current().colours
-        self._summary.setStyleSheet(f"color: {c.warning if problem else c.text_soft}")
+        doubtful = problem or out_of_date(self.request, self._stale)
+        self._summary.setStyleSheet(f"color: {c.warning if doubtful else c.text_soft}")
         self._summary.setText(problem or self._plan())
 
     @Slot()

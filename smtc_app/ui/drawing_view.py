@@ -52,6 +52,7 @@ class DrawingView(PictureView):
         self._preview: StrokePreview | None = None
         self._edit_box: Box | None = None
         self._magnet = Magnet()
+        self._held: tuple[tuple[float, float], ...] = ()
         self._labels: np.ndarray | None = None
         self._active, self._active_colour = 1, object_colour(1)
         self._locked: frozenset[int] = frozenset()
@@ -63,6 +64,7 @@ class DrawingView(PictureView):
     def set_frame(self, rgb: np.ndarray | None) -> None:
         """Show a frame, see `PictureView.set_frame`. A gesture in progress was meant for the frame before."""
         lost = self.cancel_gesture()
+        self.drop_outline()
         self._magnet.image = rgb
         old = self.frame_size
         super().set_frame(rgb)
@@ -81,6 +83,7 @@ class DrawingView(PictureView):
         if dirty_box is not None and self._edit_box is not None:
             dirty_box = overlay.union((dirty_box, self._edit_box))
         super().set_labels(labels, dirty_box)
+        self.drop_outline()
         self._labels, self._preview, self._edit_box = labels, None, None
         if self._gestures.stroke is not None:
             self._begin_preview()
@@ -140,6 +143,20 @@ class DrawingView(PictureView):
 
     # What is being drawn
 
+    def hold_outline(self, points: Sequence[tuple[float, float]]) -> None:
+        """Go on showing what an outline through `points` (x, y) encloses: the labels take a moment to come.
+
+        It goes with the next `set_labels`, frame or `drop_outline`.
+        """
+        self._held = tuple(points)
+        self.update()
+
+    def drop_outline(self) -> None:
+        """Show no outline that was held."""
+        if self._held:
+            self._held = ()
+            self.update()
+
     @property
     def gesture_in_progress(self) -> bool:
         """Whether a stroke or an outline has been begun and not finished."""
@@ -185,6 +202,9 @@ class DrawingView(PictureView):
         painter = QPainter(self)
         self.paint_scene(painter, event.rect())
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        if self._held:
+            held = [self.widget_position(*point) for point in self._held]
+            canvas_marks.draw_outline(painter, held, (), (), self._line_colour(), closing=True)
         if self._gestures.outline is not None:
             self._draw_outline(painter, self._gestures.outline)
         if self._brush_shown():

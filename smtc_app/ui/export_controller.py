@@ -71,11 +71,13 @@ class ExportController(QObject):
             format_key=self._format,
             fps=session.source.fps,
             images=session.source.kind == "video",
+            stale={i: session.document.stale_spans(i) for i in session.document.stale_objects()},
             parent=self._window,
         )
         if dialog.exec() == QDialog.DialogCode.Accepted:
             self._format = dialog.chosen_format.key
             self.export(dialog.request)
+        dialog.deleteLater()
 
     def _base(self) -> Path:
         """What suggested folders begin with: beside the project or the footage, not inside the package."""

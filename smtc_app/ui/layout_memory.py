@@ -21,6 +21,7 @@ class LayoutMemory:
     Args:
         panels: {name: (splitter, panel in it)}; the rest of a splitter goes to its other widgets.
         others: {name: (size in px as it is, 0 when it is nobody's choice; sets a size of before)}.
+        shares: {name: share of its splitter that a panel has at least as long as nobody has chosen a size}.
     """
 
     def __init__(
@@ -28,8 +29,11 @@ class LayoutMemory:
         window: QMainWindow,
         panels: Mapping[str, tuple[QSplitter, QWidget]],
         others: Mapping[str, tuple[Callable[[], int], Callable[[int], None]]],
+        *,
+        shares: Mapping[str, float],
     ) -> None:
         self._window, self._panels, self._others = window, dict(panels), dict(others)
+        self._shares = dict(shares)
         self._sizes: dict[str, int] = {}
         self._laid_out: set[str] = set()
         self._geometry = ""
@@ -68,6 +72,9 @@ class LayoutMemory:
             self._laid_out.add(name)
             if name in self._sizes:
                 self._resize(splitter, splitter.indexOf(panel), self._sizes[name])
+            elif name in self._shares:
+                share = round(self._shares[name] * sum(splitter.sizes()))
+                self._resize(splitter, splitter.indexOf(panel), max(share, self._extent(name)))
 
     def _resize(self, splitter: QSplitter, index: int, wanted: int) -> None:
         sizes = splitter.sizes()

@@ -53,6 +53,8 @@ LARGEST_START_PX = (1600, 1000)
 FRAME_PX = 32
 """Room for the title bar, which the available size of the screen does not leave out."""
 TIMELINE_HEIGHT_PX = 208
+TIMELINE_SHARE = 0.27
+"""A tall window has room for more lanes."""
 LARGEST_BRUSH_PX = 200
 LARGEST_TOLERANCE = 96
 """Of 255: beyond it a fill takes nearly everything."""
@@ -135,6 +137,7 @@ class MainWindow(QMainWindow):
         bar.setFixedHeight(30)
         self._key_guard = KeyGuard(self)
         Theme.current().changed.connect(self._on_theme_changed)
+        self._update_overflow()
         self.set_open(False)
         room = self.screen().availableSize()
         self.resize(
@@ -162,6 +165,13 @@ class MainWindow(QMainWindow):
         """Show the slider that belongs to a tool, if any; its room stays, so that nothing beside it moves."""
         parts = {"brush": self._brush_part, "eraser": self._brush_part, "fill": self._tolerance_part}
         self._tool_options.setCurrentWidget(parts.get(tool, self._no_options))
+
+    def show_out_of_date(self, some: bool) -> None:
+        """Name the button that brings frames up to date while there are `some` that need it."""
+        style = Qt.ToolButtonStyle
+        self.update_button.setToolButtonStyle(
+            style.ToolButtonTextBesideIcon if some else style.ToolButtonIconOnly
+        )
 
     def set_recent(self, paths: Sequence[str], open_path: Callable[[str], object]) -> None:
         """Fill the menu of recent videos and projects."""
@@ -207,7 +217,10 @@ class MainWindow(QMainWindow):
             ),
         ):
             for action_id, text in group:
-                bar.addWidget(self._button(action_id, text))
+                button = self._button(action_id, text)
+                bar.addWidget(button)
+                if action_id == "update_stale":
+                    self.update_button = button
             bar.addSeparator()
         spacer = QWidget()
         spacer.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
@@ -233,6 +246,8 @@ class MainWindow(QMainWindow):
             bar.addWidget(self._button(action_id))
         bar.addSeparator()
         bar.addWidget(self._button("export", "Export"))
+        self.update_button.setObjectName("updateButton")
+        self.actions_table["update_stale"].setIconText("Update")
         self.addToolBar(Qt.ToolBarArea.TopToolBarArea, bar)
         strip = self.tool_strip = QToolBar("Tools")
         strip.setObjectName("toolStrip")
@@ -303,6 +318,7 @@ class MainWindow(QMainWindow):
                 "timeline": (self.left_splitter, self._bottom),
             },
             {"proposals": (lambda: self.proposal_room.height_px, self.proposal_room.set_height)},
+            shares={"timeline": TIMELINE_SHARE},
         )
 
     def createPopupMenu(self) -> QMenu | None:
@@ -335,6 +351,14 @@ class MainWindow(QMainWindow):
     @Slot(object)
     def _on_theme_changed(self, _colours: object) -> None:
         self.actions_table.update_icons()
+        self._update_overflow()
+
+    def _update_overflow(self) -> None:
+        """Qt's own arrow for what a narrow window has no room for is black, whatever the theme."""
+        for bar in (self.main_bar, self.tool_strip):
+            for button in bar.findChildren(QToolButton, "qt_toolbar_ext_button"):
+                button.setIcon(Theme.current().icon("next"))
+                button.setToolTip("What this window is too small to show")
 
 
 def _call_with(open_path: Callable[[str], object], path: str, _checked: bool = False) -> None:

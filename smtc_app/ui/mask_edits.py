@@ -12,6 +12,7 @@ import numpy as np
 
 from smtc_app.core import mask_ops, mask_smoothing
 from smtc_app.core.annotation import MAX_OBJECT_ID
+from smtc_app.ui.tools import Drawn
 
 Change = Callable[[np.ndarray, int, Collection[int]], mask_ops.Edited]
 """(labels, value, ids that are locked) -> the labels with what a tool has drawn."""
@@ -25,11 +26,18 @@ _NOBODY = MAX_OBJECT_ID + 1
 def stroke(
     points: Sequence[mask_ops.Point],
     radius_px: float,
+    drawn: Drawn | None,
     labels: np.ndarray,
     value: int,
     locked: Collection[int],
 ) -> mask_ops.Edited:
-    """Brush (or, with value 0, eraser) through `points` (x, y)."""
+    """Brush (or, with value 0, eraser) through `points` (x, y); `drawn` if that is just what was shown."""
+    if (
+        drawn is not None
+        and drawn.value == value
+        and (drawn.before is labels or np.array_equal(drawn.before, labels))
+    ):
+        return mask_ops.Edited(drawn.labels, drawn.box)
     return mask_ops.brush_stroke(labels, points, radius_px, value, locked_ids=locked)
 
 
@@ -50,6 +58,11 @@ def flood(
 ) -> mask_ops.Edited:
     """What is connected to the pixel `seed` (x, y), of its label and about its colour."""
     return mask_ops.flood_fill(labels, seed, value, image=image, tolerance=tolerance, locked_ids=locked)
+
+
+def shaped(change: Change, value: int, labels: np.ndarray, locked: Collection[int]) -> np.ndarray:
+    """The labels with what a tool has drawn in `value`."""
+    return change(labels, value, locked).labels
 
 
 def labels_under(labels: np.ndarray, change: Change) -> set[int]:
@@ -75,7 +88,7 @@ REFINEMENTS: dict[str, tuple[str, Callable[..., mask_ops.Edited], tuple[int, ...
 """Action -> what it says, what it does, and with what."""
 
 
-def refined(labels: np.ndarray, what: str, ids: Sequence[int], locked: Collection[int]) -> np.ndarray:
+def refined(what: str, ids: Sequence[int], labels: np.ndarray, locked: Collection[int]) -> np.ndarray:
     """The labels after one of `REFINEMENTS` of some objects."""
     _, operation, arguments = REFINEMENTS[what]
     for object_id in ids:

@@ -51,7 +51,6 @@ class ObjectController(QObject):
             ("next_object", partial(self._step, 1)),
             ("previous_object", partial(self._step, -1)),
             ("new_object", self._new_object),
-            ("merge", annotation.merge),
             ("delete", annotation.delete),
             ("clear_here", annotation.clear_here),
             ("rename", self._rename),
@@ -159,3 +158,4 @@ class ObjectController(QObject):
             session.categories = known_categories(dialog.categories, ())
             if any(objects[i].category != dialog.category for i in ids):
                 self._annotation.categorise(ids, dialog.category)
+        dialog.deleteLater()

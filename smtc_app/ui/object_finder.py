@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 
 from PySide6.QtCore import QEvent, Qt, Signal, Slot
 from PySide6.QtGui import QFocusEvent, QKeyEvent
-from PySide6.QtWidgets import QLineEdit, QWidget
+from PySide6.QtWidgets import QApplication, QLineEdit, QWidget
 
 
 class Named(Protocol):
@@ -68,13 +68,19 @@ class ObjectFinder(QLineEdit):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setPlaceholderText("Number or name")
-        self.setToolTip("Enter selects the marked object, Shift+Enter adds it, Esc closes")
         self.setClearButtonEnabled(True)
+        self.list: QWidget | None = None
+        """Where what is found can be clicked on: going there does not end it."""
         self.hide()
 
-    def begin(self) -> None:
-        """Show the field, empty and ready to type."""
+    def begin(self, prompt: str = "") -> None:
+        """Show the field, empty and ready to type; `prompt` says what the object is wanted for."""
+        self.setPlaceholderText(prompt or "Number or name")
+        self.setToolTip(
+            f"{prompt} Type a number or a name; Enter takes the marked object, Esc none"
+            if prompt
+            else "Enter selects the marked object, Shift+Enter adds it, Esc closes"
+        )
         self.clear()
         self.show()
         self.setFocus()
@@ -109,5 +115,6 @@ class ObjectFinder(QLineEdit):
     def focusOutEvent(self, event: QFocusEvent) -> None:
         """Nothing was typed: it is not needed any more."""
         super().focusOutEvent(event)
-        if not self.text() and event.reason() != Qt.FocusReason.PopupFocusReason:
+        to_list = self.list is not None and QApplication.focusWidget() is self.list
+        if not self.text() and event.reason() != Qt.FocusReason.PopupFocusReason and not to_list:
             self.end()

@@ -6,11 +6,12 @@ The panel knows rows, not the document: it is given `ObjectRow`s and says what t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from PySide6.QtCore import (
     QItemSelection,
     QItemSelectionModel,
+    QModelIndex,
     QPoint,
     QSize,
     Qt,
@@ -87,7 +88,10 @@ class ObjectPanel(QWidget):
         find_row.setContentsMargins(MARGIN_PX, 0, SPACING_PX + 2, 0)
         find_row.addWidget(self.finder)
         self._all_rows: tuple[ObjectRow, ...] = ()
+        self._asked: tuple[int, Callable[[int], None]] | None = None
+        """The object that another one is wanted for, and who wants to know it."""
         self.view = QListView()
+        self.finder.list = self.view
         self._model = ObjectModel(self.view, self._on_renamed, self._on_dropped)
         self.view.setModel(self._model)
         self._delegate = ObjectDelegate(self.view, self._on_part_clicked)
@@ -103,6 +107,8 @@ class ObjectPanel(QWidget):
         self.view.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         self.view.customContextMenuRequested.connect(self._on_context_menu)
         self.view.selectionModel().selectionChanged.connect(self._on_selection_changed)
+        self.view.clicked.connect(self._on_row_clicked)
+        self.view.activated.connect(self._on_row_clicked)
         self._note = QLabel()
         self._note.setObjectName("soft")
         self._note.setWordWrap(True)
@@ -137,7 +143,7 @@ class ObjectPanel(QWidget):
         kept = self.selected
         self._all_rows = tuple(rows)
         self._filling = True
-        self._model.set_rows(best_matches(rows, self.finder.text()))
+        self._model.set_rows(self._found())
         self._filling = False
         self._mark(kept)
         self._count.setText(str(len(rows)) if rows else "")
@@ -152,7 +158,7 @@ class ObjectPanel(QWidget):
 
         While one of them is looked for, the mark stays on what fits best.
         """
-        if not self.finder.text():
+        if not self.finder.text() and self._asked is None:
             self._mark(ids)
 
     def _mark(self, ids: Sequence[int]) -> None:
@@ -176,6 +182,21 @@ class ObjectPanel(QWidget):
         if self._all_rows:
             self.finder.begin()
 
+    def ask_for_another(self, object_id: int, prompt: str, then: Callable[[int], None]) -> None:
+        """Let the person choose an object other than `object_id`, by typing, with arrows or by a click.
+
+        `then(id)` is called with it, and not at all when the person thinks better of it.
+        """
+        self.finder.end()
+        self._asked = object_id, then
+        self.finder.begin(prompt)
+        self._on_find_changed("")
+
+    def _found(self) -> list[ObjectRow]:
+        """The rows that fit what is looked for."""
+        without = None if self._asked is None else self._asked[0]
+        return best_matches([row for row in self._all_rows if row.id != without], self.finder.text())
+
     def edit_name(self, object_id: int) -> None:
         """Open the editor of a name in its row."""
         for position, row in enumerate(self._model.rows):
@@ -190,13 +211,13 @@ class ObjectPanel(QWidget):
 
     @Slot(str)
     def _on_find_changed(self, text: str) -> None:
-        found = best_matches(self._all_rows, text)
+        found = self._found()
         self._filling = True
         self._model.set_rows(found)
         self._filling = False
         # Positions between some of the objects say nothing about the order of all.
-        self.view.setDragEnabled(not text)
-        if text and found:
+        self.view.setDragEnabled(not text and self._asked is None)
+        if (text or self._asked is not None) and found:
             self._mark((found[0].id,))
         self._note.setVisible(not found)
         self.view.setVisible(bool(found))
@@ -211,13 +232,18 @@ class ObjectPanel(QWidget):
 
     @Slot(object)
     def _on_find_chosen(self, adding: bool) -> None:
-        marked = self.selected[:1]
+        marked, asked = self.selected[:1], self._asked
         self.finder.end()
-        if marked:
+        if marked and asked is not None:
+            asked[1](marked[0])
+        elif marked:
             (self.selection_extended if adding else self.selection_changed).emit(marked)
 
     @Slot(object)
     def _on_find_ended(self, _nothing: object) -> None:
+        if self._asked is not None:
+            self._asked = None
+            self._on_find_changed("")
         self.find_ended.emit(None)
 
     def _update_note(self) -> None:
@@ -251,10 +277,16 @@ class ObjectPanel(QWidget):
 
     @Slot(object, object)
     def _on_selection_changed(self, _selected: object, _deselected: object) -> None:
-        if not self._filling:
+        if not self._filling and self._asked is None:
             chosen = self.selected
             self.finder.end()
             self.selection_changed.emit(chosen)
+
+    @Slot(object)
+    def _on_row_clicked(self, index: QModelIndex) -> None:
+        if self._asked is not None:
+            self._mark((self._model.rows[index.row()].id,))
+            self._on_find_chosen(False)
 
     @Slot(object)
     def _on_context_menu(self, position: QPoint) -> None:
@@ -267,7 +299,10 @@ class ObjectPanel(QWidget):
         for action_id in ("visible", "lock", "solo"):
             menu.addAction(self._actions[action_id])
         menu.addSeparator()
-        for action_id in ("merge", "swap_onward", "split", "clear_here", "delete"):
+        for action_id in ("merge", "merge_here", "swap_onward", "swap_here"):
+            menu.addAction(self._actions[action_id])
+        menu.addSeparator()
+        for action_id in ("split", "clear_here", "delete"):
             menu.addAction(self._actions[action_id])
         menu.addSeparator()
         for action_id in ("move_up", "move_down"):

@@ -19,6 +19,7 @@ from smtc_app.jobs.runner import JobRunner
 from smtc_app.ui.frame_controller import FrameController
 from smtc_app.ui.latest_job import LatestJob
 from smtc_app.ui.main_window import MainWindow
+from smtc_app.ui.object_tags import tags
 from smtc_app.ui.session import Session
 
 ONION_STEP = 10
@@ -66,7 +67,7 @@ class OtherFrameController(QObject):
         window.canvas.viewpoint_changed.connect(window.companion.view.set_viewpoint)
         window.companion.view.viewpoint_changed.connect(window.canvas.set_viewpoint)
         window.opacity_slider.valueChanged.connect(self._on_style_changed)
-        for action_id in ("masks", "outline", "solo"):
+        for action_id in ("masks", "outline", "solo", "tags"):
             actions[action_id].toggled.connect(self._on_style_changed)
         frames.shown.connect(self._on_frame_shown)
         session.document_changed.connect(self._on_document_changed)
@@ -176,10 +177,10 @@ class OtherFrameController(QObject):
             view.set_frame(pixels)
             view.set_labels(document.labels(index))
             view.set_viewpoint(window.canvas.viewpoint)
-            self._on_style_changed()
             kind = " · keyframe" if index in document.keyframes else ""
             window.companion.caption.show_text(f"Frame {index}{kind}")
             self._shown = index
+            self._on_style_changed()
         if self._over:
             window.canvas.set_onion_skin(pixels, window.view_bar.onion_opacity)
 
@@ -205,6 +206,7 @@ class OtherFrameController(QObject):
         elif self._shown is not None and self._beside:
             if change.kind == "labels" and self._shown in change.frames:
                 self._window.companion.view.set_labels(self._session.document.labels(self._shown))
+                self._show_tags()
             elif change.kind == "objects":
                 self._on_style_changed()
 
@@ -224,6 +226,14 @@ class OtherFrameController(QObject):
         view.set_masks_visible(actions["masks"].isChecked())
         # Filled masks would hide the answer of a view that is shown over them.
         view.set_outline(actions["outline"].isChecked() or self._needed_beside)
+        self._show_tags()
+
+    def _show_tags(self) -> None:
+        """Number the objects that look alike, as on the canvas."""
+        session = self._session
+        on = self._window.actions_table["tags"].isChecked() and self._shown is not None
+        labels = session.document.labels(self._shown) if on else None
+        self._window.companion.view.set_tags(tags(labels, session.shown_colours()) if on else ())
 
     def _on_layout_changed(self, _on: bool) -> None:
         self._update()

@@ -18,6 +18,7 @@ from smtc_app.core.annotation import Box
 from smtc_app.ui import canvas_marks, view_transform
 from smtc_app.ui.canvas_marks import Mark
 from smtc_app.ui.canvas_scene import CanvasScene
+from smtc_app.ui.object_tags import Tag
 from smtc_app.ui.overlay import Proposal
 from smtc_app.ui.theme import Theme
 from smtc_app.ui.view_transform import Region, Size, ViewTransform
@@ -53,6 +54,7 @@ class PictureView(QWidget):
         self._fitting = True
         self._pan_from: QPointF | None = None
         self._marks: tuple[Mark, ...] = ()
+        self._tags: tuple[Tag, ...] = ()
         Theme.current().changed.connect(self._on_theme_changed)
 
     # What is shown
@@ -124,6 +126,17 @@ class PictureView(QWidget):
         """Draw marks at places of the frame over everything else."""
         if tuple(marks) != self._marks:
             self._marks = tuple(marks)
+            self.update()
+
+    @property
+    def has_tags(self) -> bool:
+        """Whether there are numbers to write."""
+        return bool(self._tags)
+
+    def set_tags(self, tags: Sequence[Tag]) -> None:
+        """Write numbers on masks, as long as masks are shown."""
+        if tuple(tags) != self._tags:
+            self._tags = tuple(tags)
             self.update()
 
     # Zoom
@@ -226,8 +239,10 @@ class PictureView(QWidget):
         painter.scale(1 / ratio, 1 / ratio)
         self._scene.draw(painter, self._view_region(exposed))
         painter.restore()
-        if self._marks and self.frame_size is not None:
+        if (self._marks or self._tags) and self.frame_size is not None:
             painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            for tag in self._tags if self._scene.masks_visible else ():
+                canvas_marks.draw_tag(painter, self.widget_position(tag.x, tag.y), tag.text, self.font())
             for mark in self._marks:
                 canvas_marks.draw_mark(painter, self.widget_position(mark.x, mark.y), mark)
 

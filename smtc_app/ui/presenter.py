@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from PySide6.QtCore import QObject, QTimer, Slot
+from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
 from smtc_app.core.document import Change, FrameStatus
 from smtc_app.core.palette import lookup_table
@@ -18,6 +18,7 @@ from smtc_app.ui.action_specs import ACTIONS
 from smtc_app.ui.frame_controller import FrameController
 from smtc_app.ui.main_window import MainWindow
 from smtc_app.ui.object_list import ObjectRow
+from smtc_app.ui.object_tags import tags
 from smtc_app.ui.session import Session
 from smtc_app.ui.thumbnails import ThumbnailLoader
 from smtc_app.ui.timeline_model import LaneModel
@@ -52,7 +53,7 @@ NEED_PROPOSALS = frozenset(
     {"accept_all", "accept_here", "reject_all", "choose_proposal", "next_proposal", "previous_proposal"}
 )
 NEED_SELECTED: dict[str, int] = {
-    **dict.fromkeys(("merge", "swap_here", "swap_onward"), 2),
+    **dict.fromkeys(("merge", "merge_here", "swap_here", "swap_onward"), 1),
     **{f"propagate_selected_{way}": 1 for way in ("forward", "backward", "both")},
     **dict.fromkeys(("split", "split_here", "delete", "clear_here", "rename", "recolour", "category"), 1),
     **dict.fromkeys(("visible", "lock", "solo", "deselect", "move_up", "move_down"), 1),
@@ -81,7 +82,13 @@ def object_rows(session: Session) -> list[ObjectRow]:
 
 
 class Presenter(QObject):
-    """Listens to the session and the frame controller; writes to the window only."""
+    """Listens to the session and the frame controller; writes to the window only.
+
+    Signals:
+        refreshed: None, after what may wait has been shown: a new frame, a changed label or status.
+    """
+
+    refreshed = Signal(object)
 
     def __init__(
         self, session: Session, frames: FrameController, window: MainWindow, parent: QObject | None = None
@@ -94,6 +101,7 @@ class Presenter(QObject):
         self._timer.setInterval(REFRESH_MS)
         self._timer.timeout.connect(self._refresh)
         self.busy = False
+        self._tagging = True
         self.has_choice: Callable[[], bool] = lambda: False
         """Whether some proposals are chosen, on whichever frame."""
         self._thumbnails: ThumbnailLoader | None = None
@@ -156,6 +164,7 @@ class Presenter(QObject):
         session.frame, session.pixels = message
         canvas.set_frame(session.pixels)
         canvas.set_labels(session.document.labels(session.frame))
+        self._show_tags()
         self._enable_answers()
         self.invalidate("objects", "keyframes")
 
@@ -166,6 +175,7 @@ class Presenter(QObject):
         if change.kind == "labels":
             if here:
                 self._window.canvas.set_labels(session.document.labels(session.frame))
+                self._show_tags()
             self.invalidate("objects")
         elif change.kind == "status":
             self._lanes.update(change.objects)
@@ -179,6 +189,7 @@ class Presenter(QObject):
             if here:
                 # At once: a person who waited for them may press Enter faster than the list is filled.
                 self.update_actions()
+                self.invalidate("proposals")
         elif change.kind in ("keyframes", "locked"):
             self.invalidate("keyframes")
 
@@ -207,11 +218,24 @@ class Presenter(QObject):
         self._session.solo = on
         self._show_colours()
 
+    def set_tagging(self, on: bool) -> None:
+        """Number objects that look alike, or none."""
+        self._tagging = on
+        self._show_tags()
+
     def _show_colours(self) -> None:
         session = self._session
-        self._window.canvas.set_lut(
-            lookup_table(session.document.objects.values(), hidden=session.hidden_ids())
-        )
+        hidden = session.hidden_ids()
+        self._window.canvas.set_lut(lookup_table(session.document.objects.values(), hidden=hidden))
+        self._show_tags()
+
+    def _show_tags(self) -> None:
+        """Number the objects that look alike, of those that are shown on this frame."""
+        session = self._session
+        if session.pixels is None:
+            return
+        colours = session.shown_colours() if self._tagging else {}
+        self._window.canvas.set_tags(tags(session.document.labels(session.frame), colours))
 
     @Slot(object)
     def _on_history_changed(self, _nothing: object = None) -> None:
@@ -231,7 +255,7 @@ class Presenter(QObject):
     # What may wait for a moment
 
     def invalidate(self, *what: str) -> None:
-        """Bring `objects`, `lanes`, `keyframes` up to date soon."""
+        """Bring `objects`, `lanes`, `keyframes` up to date soon; what else is named, its readers will."""
         self._stale.update(what)
         if not self._timer.isActive():
             self._timer.start()
@@ -249,6 +273,7 @@ class Presenter(QObject):
         if "keyframes" in stale:
             self._show_keyframes()
         self.update_actions()
+        self.refreshed.emit(None)
 
     def _show_lanes(self) -> None:
         document, timeline = self._session.document, self._window.timeline
@@ -264,6 +289,7 @@ class Presenter(QObject):
             timeline.set_lane_states(object_id, document.status_array(object_id))
             timeline.set_confidence(object_id, document.confidence_array(object_id))
         timeline.set_selected(self._session.selection)
+        self._window.show_out_of_date(bool(document.stale_objects()))
 
     def _show_keyframes(self) -> None:
         document, timeline = self._session.document, self._window.timeline

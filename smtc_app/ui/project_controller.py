@@ -20,6 +20,7 @@ from smtc_app.ui.export_controller import ExportController
 from smtc_app.ui.import_controller import ImportController
 from smtc_app.ui.services import Services
 from smtc_app.ui.session import Session
+from smtc_app.ui.theme import ICON_PX, Theme
 
 logger = logging.getLogger(__name__)
 
@@ -114,8 +115,10 @@ class ProjectController(QObject):
         self._run_file_dialog(dialog)
 
     def _run_file_dialog(self, dialog: QFileDialog) -> None:
-        if dialog.exec() == QDialog.DialogCode.Accepted and dialog.selectedFiles():
-            self.open(dialog.selectedFiles()[0])
+        chosen = dialog.selectedFiles() if dialog.exec() == QDialog.DialogCode.Accepted else []
+        dialog.deleteLater()
+        if chosen:
+            self.open(chosen[0])
 
     def open_demo(self) -> None:
         """Open the clip that comes with the application."""
@@ -145,8 +148,10 @@ class ProjectController(QObject):
 
     def _save_if_needed(self, then: Callable[[], None], or_else: Callable[[], None]) -> None:
         """Go on at once where nothing is unsaved, else after saving; asks where there is no usual place."""
+        self._session.settle(lambda: self._save_settled_if_needed(then, or_else), or_else)
+
+    def _save_settled_if_needed(self, then: Callable[[], None], or_else: Callable[[], None]) -> None:
         session = self._session
-        session.settle()
         if not session.is_open or not session.document.modified:
             then()
         elif session.project is not None or self.usual_project() is not None:
@@ -231,6 +236,7 @@ class ProjectController(QObject):
     def _on_opened(self, path: Path, result: Opened) -> None:
         self.close_now()
         self._session.set_project(result.project, result.release)
+        self._session.new_objects = result.new_objects
         self._session.open(result.source, result.document, demo=result.demo)
         self._session.runs = list(result.runs)
         self._session.categories = result.categories
@@ -273,7 +279,9 @@ class ProjectController(QObject):
 
         `then` is called when it has been written, `or_else` when it could not or shall not be.
         """
-        self._session.settle()
+        self._session.settle(lambda: self._save_settled(then, or_else), or_else)
+
+    def _save_settled(self, then: Callable[[], None] | None, or_else: Callable[[], None]) -> None:
         if not self._session.is_open:
             return
         path = self._session.project or self.usual_project()
@@ -281,6 +289,15 @@ class ProjectController(QObject):
             self.save_as(then, or_else)
         else:
             self._save_to(path, then, or_else)
+
+    def save_parameters(self, _nothing: object = None) -> None:
+        """Write what a saved project keeps besides its document, without a word, as nobody did it.
+
+        Where something else waits to be saved it is written with that.
+        """
+        session = self._session
+        if session.project is not None and not session.document.modified and self._saving is None:
+            self._save_to(session.project, None, quiet=True)
 
     def save_as(
         self, then: Callable[[], None] | None = None, or_else: Callable[[], None] = lambda: None
@@ -298,10 +315,12 @@ class ProjectController(QObject):
         dialog.setOption(QFileDialog.Option.DontConfirmOverwrite)
         dialog.setNameFilter(f"Projects (*{PROJECT_SUFFIX})")
         dialog.selectFile(suggestion.name)
-        if dialog.exec() != QDialog.DialogCode.Accepted or not dialog.selectedFiles():
+        chosen = dialog.selectedFiles() if dialog.exec() == QDialog.DialogCode.Accepted else []
+        dialog.deleteLater()
+        if not chosen:
             or_else()
             return
-        path = Path(dialog.selectedFiles()[0])
+        path = Path(chosen[0])
         if path.suffix != PROJECT_SUFFIX:
             path = path.with_name(path.name + PROJECT_SUFFIX)
         if path.exists() and path != session.project and not self._confirm_replacing(path):
@@ -319,13 +338,20 @@ class ProjectController(QObject):
         )
         return answer == QMessageBox.StandardButton.Yes
 
-    def _save_to(self, path: Path, then: Callable[[], None] | None, or_else: Callable[[], None]) -> None:
+    def _save_to(
+        self,
+        path: Path,
+        then: Callable[[], None] | None,
+        or_else: Callable[[], None] = lambda: None,
+        *,
+        quiet: bool = False,
+    ) -> None:
         session, document = self._session, self._session.document
         if document is None:
             return
         revision = document.revision
 
-        save_id = self.autosave.mark_save()
+        save_id, parameters = self.autosave.mark_save(), self.parameters()
         state = document.snapshot()
 
         def on_done(result: tuple[Any, Callable[[], None] | None]) -> None:
@@ -347,11 +373,18 @@ class ProjectController(QObject):
             elif then is not None:
                 then()
             else:
-                self.told.emit((f"Saved {path.name}.", "", None))
+                if not quiet:
+                    self.told.emit((f"Saved {path.name}.", "", None))
+                if self.parameters() != parameters:
+                    self.save_parameters()
 
         def on_error(sentence: str) -> None:
             self._saving = None
             self.failed.emit(sentence)
+            or_else()
+
+        def on_cancelled() -> None:
+            self._saving = None
             or_else()
 
         self._saving = self._runner.submit(
@@ -360,11 +393,11 @@ class ProjectController(QObject):
             path,
             state,
             session.source,
-            self.parameters(),
+            parameters,
             save_id,
             on_done=on_done,
             on_error=on_error,
-            on_cancelled=or_else,
+            on_cancelled=on_cancelled,
         )
 
     # Masks in and out
@@ -375,7 +408,8 @@ class ProjectController(QObject):
         if not session.is_open:
             return
         title, filters = "Import Mask for This Frame", "Masks (*.png *.bmp *.tif *.tiff)"
-        path, _ = QFileDialog.getOpenFileName(self._window, title, str(self._last_folder()), filters)
+        start = session.source.annotations or self._last_folder()
+        path, _ = QFileDialog.getOpenFileName(self._window, title, str(start), filters)
         if path:
             self.import_mask(Path(path), session.frame)
 
@@ -414,14 +448,19 @@ class ProjectController(QObject):
     def may_drop(self, then: Callable[[], None], or_else: Callable[[], None] = lambda: None) -> bool:
         """Whether the open work may be dropped now.
 
-        `then` follows if the person has it saved first, `or_else` if it cannot be or shall stay open.
+        `then` follows if the person has it saved first, or if edits have to be worked out before that can be
+        said; `or_else` if it cannot be or shall stay open.
         """
         session = self._session
-        session.settle()
+        if session.unsettled():
+            session.settle(then, or_else)
+            return False
         if not session.is_open or not session.document.modified:
             return True
         box = QMessageBox(self._window)
+        theme = Theme.current()
         box.setIcon(QMessageBox.Icon.Warning)
+        box.setIconPixmap(theme.pixmap("warning", ICON_PX, theme.colours.warning, box.devicePixelRatioF()))
         box.setWindowTitle("Unsaved work")
         box.setText(f"Save the changes to {session.title}?")
         box.setInformativeText("They are lost otherwise.")
@@ -429,6 +468,7 @@ class ProjectController(QObject):
         box.setStandardButtons(buttons.Save | buttons.Discard | buttons.Cancel)
         box.setDefaultButton(buttons.Save)
         answer = box.exec()
+        box.deleteLater()
         if answer == buttons.Save:
             self.end_jobs()
             self.save(then, or_else)
@@ -437,7 +477,9 @@ class ProjectController(QObject):
         return answer == buttons.Discard
 
     def _with_saved_work(self, then: Callable[[], None], or_else: Callable[[], None] = lambda: None) -> None:
-        if self.may_drop(then, or_else):
+        if self._session.unsettled():
+            self._session.settle(lambda: self._with_saved_work(then, or_else), or_else)
+        elif self.may_drop(then, or_else):
             then()
 
     def _last_folder(self) -> Path:

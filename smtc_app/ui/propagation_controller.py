@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from PySide6.QtCore import QObject, Signal
@@ -73,6 +74,9 @@ class PropagationController(QObject):
 
     def propagate(self, direction: str, *, selected: bool = False) -> None:
         """Propagate all unlocked objects, or those selected, from here on, back to the start, or both."""
+        self._session.settle(partial(self._propagate, direction, selected))
+
+    def _propagate(self, direction: str, selected: bool) -> None:
         session = self._session
         if not self._ready():
             return
@@ -102,6 +106,9 @@ class PropagationController(QObject):
 
     def update_stale(self) -> None:
         """Compute again what corrections have made stale, and nothing else."""
+        self._session.settle(self._update_stale)
+
+    def _update_stale(self) -> None:
         if not self._ready():
             return
         document = self._session.document
@@ -118,7 +125,6 @@ class PropagationController(QObject):
     def _ready(self) -> bool:
         if self.busy:
             self.told.emit("A propagation is running: wait for it or cancel it first (Esc).")
-        self._session.settle()
         return self._session.document is not None and not self.busy
 
     def _start(self, title: str, plan: list[Part], *, only_stale: bool = False) -> None:

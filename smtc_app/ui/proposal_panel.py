@@ -202,9 +202,11 @@ class ProposalPanel(QWidget):
         count = "1 object" if len(here) == 1 else f"all {len(here)}"
         if chosen_here:
             here, count = chosen_here, str(len(chosen_here))
-        self._accept_texts = (f"Accept {count}  ({accept})", f"Accept {count}", "Accept")
+        # Rather the key than all of the words.
+        keyed = [f"Accept {many}  ({accept})" for many in dict.fromkeys((count, str(len(here))))]
         if len(chosen) > 1:
-            self._accept_texts = self._accept_texts[1:]
+            keyed = []
+        self._accept_texts = (*keyed, f"Accept {count}", "Accept")
         self.merge_button.setVisible(len(chosen) > 1)
         self.merge_button.setText(f"Merge {len(chosen)}  ({self._actions.key_text('merge_proposals')})")
         self.merge_button.setToolTip("Make one proposal of the chosen ones, on all frames that propose them")

@@ -204,5 +204,6 @@ class ProposalPresenter(QObject):
         self.show_rows()
 
     def _refresh_soon(self) -> None:
-        if not self._timer.isActive():
+        # A picture's word may still come from its thread when nothing is open any longer.
+        if self._session.is_open and not self._timer.isActive():
             self._timer.start()

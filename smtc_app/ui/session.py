@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -14,12 +15,14 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from PySide6.QtCore import QObject, Signal
 
+from smtc_app.core.annotation import Colour
 from smtc_app.core.document import Change, Document
 from smtc_app.core.errors import UserError
 from smtc_app.core.undo import UndoStack
 
 if TYPE_CHECKING:
     from smtc_app.core.commands import Command
+    from smtc_app.core.new_objects import NewObject
     from smtc_app.core.replay import PropagationRun
 
 logger = logging.getLogger(__name__)
@@ -57,6 +60,8 @@ class Session(QObject):
         """How the propagated labels were made, for replaying and for the provenance."""
         self.categories: tuple[str, ...] = ()
         """The project's list of categories, besides those that its objects have."""
+        self.new_objects: tuple[NewObject, ...] = ()
+        """What the alarm has marked and nobody has answered."""
         self.release_project: Callable[[], None] | None = None
         """Gives up the right to write into the project's folder."""
         self.frame = 0
@@ -67,8 +72,11 @@ class Session(QObject):
         self._selected_before: WeakKeyDictionary[Command, tuple[int, ...]] = WeakKeyDictionary()
         """What was selected when a step was done, as long as the history keeps it."""
         self.solo = False
-        self.settle: Callable[[], None] = lambda: None
-        """Does what is asked for but still being worked out; called before history or file matter."""
+        self.settle: Callable[..., None] = lambda then, or_else=None: then()
+        """(then, or_else): calls `then` after the edits that are still being worked out, `or_else` in its
+        place when they are given up; asked where history or file matter."""
+        self.unsettled: Callable[[], bool] = lambda: False
+        """Whether edits are still being worked out."""
 
     @property
     def is_open(self) -> bool:
@@ -114,6 +122,7 @@ class Session(QObject):
         self._selection, self.frame, self.solo, self.demo = (), 0, False, False
         self.runs = []
         self.categories = ()
+        self.new_objects = ()
         self.set_project(None, None)
         self.closed.emit(None)
         if source is not None:
@@ -142,8 +151,10 @@ class Session(QObject):
         return True
 
     def step_history(self, forward: bool) -> None:
-        """Undo or redo one step."""
-        self.settle()
+        """Undo or redo one step, after the edits that are still being worked out."""
+        self.settle(partial(self._step_history, forward))
+
+    def _step_history(self, forward: bool) -> None:
         if self.undo is None or not (self.undo.can_redo if forward else self.undo.can_undo):
             return
         step, known = self.undo.state().top, set(self.document.objects)
@@ -175,6 +186,12 @@ class Session(QObject):
         if not self.solo or not self._selection or self.document is None:
             return set()
         return set(self.document.objects) - set(self._selection)
+
+    def shown_colours(self) -> dict[int, Colour]:
+        """{id: RGB} of the objects that are drawn."""
+        hidden = self.hidden_ids()
+        objects = self.document.objects.values() if self.document is not None else ()
+        return {info.id: tuple(info.colour) for info in objects if info.visible and info.id not in hidden}
 
     def _on_document_changed(self, change: Change) -> None:
         if change.kind == "objects":

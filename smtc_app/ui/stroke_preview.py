@@ -1,7 +1,7 @@
 """A stroke while it is drawn: the label map as it will be, painted piece by piece. Pure numpy, no Qt.
 
 Every piece is rasterised by `mask_ops.brush_stroke` on a crop around it, the function that the edit at the
-end of the stroke uses on the whole path, so the preview is what comes.
+end of the stroke uses on the whole path, and the labels shown last are what that edit takes (`finish`).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numpy as np
 from smtc_app.core import mask_ops
 from smtc_app.core.annotation import Box
 from smtc_app.ui.overlay import union
+from smtc_app.ui.tools import Drawn
 from smtc_app.ui.view_transform import intersection
 
 REACH_PX = 2
@@ -25,7 +26,7 @@ class StrokePreview:
     def __init__(
         self, labels: np.ndarray, value: int, radius_px: float, *, locked_ids: Collection[int] = ()
     ) -> None:
-        self.labels = labels.copy()
+        self._before, self.labels = labels, labels.copy()
         self.box: Box | None = None
         """Around everything that has changed so far."""
         self._value, self._radius_px, self._locked_ids = value, radius_px, frozenset(locked_ids)
@@ -60,3 +61,8 @@ class StrokePreview:
         changed = (x0 + left, y0 + top, x0 + right, y0 + bottom)
         self.box = union((self.box, changed))
         return changed
+
+    def finish(self) -> Drawn:
+        """What has been drawn; nothing more can be."""
+        self.labels.setflags(write=False)
+        return Drawn(self._before, self.labels, self._value, self.box)

@@ -30,6 +30,7 @@ QMenu::separator {{ height: 1px; background: {c.border}; margin: 5px 6px; }}
 QToolBar {{ background: {c.window}; border: none; spacing: 2px; padding: 4px 8px; }}
 QToolBar#mainToolBar {{ border-bottom: 1px solid {c.border}; }}
 QToolBar#toolStrip {{ border-right: 1px solid {c.border}; padding: 8px 4px; spacing: 4px; }}
+QToolButton#qt_toolbar_ext_button {{ padding: 0; border: 1px solid {c.border}; background: {c.raised}; }}
 QToolBar::separator {{ background: {c.border}; width: 1px; height: 1px; margin: 5px 6px; }}
 QToolButton {{
     border: 1px solid transparent; border-radius: 6px; padding: 5px; background: transparent;
@@ -39,6 +40,7 @@ QToolButton:hover {{ background: {c.hover}; }}
 QToolButton:pressed {{ background: {c.selection}; }}
 QToolButton:checked {{ background: {c.selection}; border-color: {c.accent}; }}
 QToolButton:disabled {{ color: {c.text_off}; }}
+#updateButton {{ color: {c.warning}; }}
 QToolButton::menu-indicator {{ image: none; }}
 QPushButton {{
     background: {c.raised}; border: 1px solid {c.border}; border-radius: 6px; padding: 6px 14px;

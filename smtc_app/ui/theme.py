@@ -18,6 +18,8 @@ from smtc_app.ui.style_sheet import style_sheet
 SPACING_PX = 8
 MARGIN_PX = 12
 ROW_HEIGHT_PX = 34
+ICON_PX = 36
+"""Of the sign in a dialog that asks or tells."""
 SPIN_TEXT_MARGINS_PX = (7, 0, 2, 0)
 """Of the field in a spin box: Qt 6.11 leaves out the padding of the style sheet on its left."""
 

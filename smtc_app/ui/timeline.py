@@ -132,9 +132,9 @@ class Timeline(QAbstractScrollArea):
         self._content.selected = frozenset(ids)
         row = self._content.row_of(ids[0]) if ids else None
         if row is not None:
-            bar, top = self.verticalScrollBar(), row * paint.LANE_PX
-            room = self._layout().lanes.height()
-            bar.setValue(int(min(max(bar.value(), top + paint.LANE_PX - room), top)))
+            layout = self._layout()
+            bar, top = self.verticalScrollBar(), row * layout.lane_px
+            bar.setValue(int(min(max(bar.value(), top + layout.lane_px - layout.lanes.height()), top)))
         self._invalidate()
 
     def set_keyframes(self, frames: Iterable[int]) -> None:
@@ -257,7 +257,7 @@ class Timeline(QAbstractScrollArea):
         x = event.position().x() - paint.HEADER_PX
         if x < 0:
             bar = self.verticalScrollBar()
-            bar.setValue(bar.value() - round(delta.y() / 120 * 2 * paint.LANE_PX))
+            bar.setValue(bar.value() - round(delta.y() / 120 * 2 * self._layout().lane_px))
         elif sideways:
             self._set_axis(self._axis.scrolled(-sideways / 120 * self._axis.width / 8))
         elif delta.y():
@@ -346,6 +346,7 @@ class Timeline(QAbstractScrollArea):
             height=self.viewport().height(),
             thumbnails_px=self._thumbnails.height_px,
             scroll_px=self.verticalScrollBar().value(),
+            lane_count=len(self._content.order),
             ratio=self.devicePixelRatioF(),
         )
 
@@ -385,10 +386,14 @@ class Timeline(QAbstractScrollArea):
         across.setPageStep(axis.width)
         across.setSingleStep(max(1, axis.width // 10))
         across.setValue(round(axis.first * axis.px_per_frame))
-        room = int(self._layout().lanes.height())
-        down.setRange(0, max(0, len(self._content.order) * paint.LANE_PX - room))
+        layout = self._layout()
+        room = int(layout.lanes.height())
+        top_row = down.value() / max(1, down.singleStep())
+        down.setRange(0, max(0, len(self._content.order) * layout.lane_px - room))
         down.setPageStep(max(1, room))
-        down.setSingleStep(paint.LANE_PX)
+        if layout.lane_px != down.singleStep():
+            down.setSingleStep(layout.lane_px)
+            down.setValue(round(top_row * layout.lane_px))
         self._syncing = False
 
     @Slot(int)

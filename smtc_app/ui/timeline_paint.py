@@ -27,8 +27,9 @@ HEADER_PX = 148
 RULER_PX = 30
 STRIP_PX = 11
 """Lower part of the ruler, where keyframes and markers stand."""
-LANE_PX = 22
-LANE_GAP_PX = 4
+LANE_PX, LEAST_LANE_PX = 22, 12
+"""Height of a lane, and of one among many."""
+LANE_GAP_PX, LEAST_LANE_GAP_PX = 4, 2
 DIAMOND_PX = 4.5
 LABEL_SPACING_PX = 104
 LEAST_STRENGTH = 0.35
@@ -189,11 +190,12 @@ def paint_diamonds(
     y: float,
     colour: QColor,
     outline: QColor,
+    *,
+    size: float = DIAMOND_PX,
 ) -> None:
     """A diamond in the middle of each frame; where they would touch, one stands for its neighbours."""
     painter.setPen(QPen(outline, 1))
     painter.setBrush(colour)
-    size = DIAMOND_PX
     for frame in marked_columns(frames, axis, 2 * size + 1).tolist():
         x = left + axis.x_of(frame + 0.5)
         painter.drawPolygon(
@@ -218,13 +220,24 @@ def paint_markers(
             painter.drawPolygon(QPolygonF([QPointF(x - 5, top), QPointF(x + 5, top), QPointF(x, top + 9)]))
 
 
+def lane_height(lanes: int, room_px: float) -> int:
+    """Height in px of each of so many lanes: as they are, or lower, so that more of them are in sight."""
+    return max(LEAST_LANE_PX, min(LANE_PX, int(room_px // max(1, lanes))))
+
+
+def lane_gap(lane_px: int) -> int:
+    """Px between two lanes of a height."""
+    return LANE_GAP_PX if lane_px >= (LANE_PX + LEAST_LANE_PX) / 2 else LEAST_LANE_GAP_PX
+
+
 def paint_header(
     painter: QPainter, lane: LaneModel, rect: QRectF, selected: bool, hot: bool, colours: Colours, font: QFont
 ) -> None:
     """Name and colour of a lane."""
     if selected or hot:
         painter.fillRect(rect, QColor(colours.selection if selected else colours.hover))
-    swatch = QRectF(rect.left() + 10, rect.center().y() - 5, 10, 10)
+    side = min(10.0, rect.height() - 4)
+    swatch = QRectF(rect.left() + 15 - side / 2, rect.center().y() - side / 2, side, side)
     painter.setPen(QPen(QColor(colours.text_off), 1))
     painter.setBrush(QColor(*lane.colour) if lane.visible else Qt.BrushStyle.NoBrush)
     painter.drawRoundedRect(swatch, 2.5, 2.5)
@@ -234,8 +247,9 @@ def paint_header(
     text = QFontMetricsF(font).elidedText(lane.name, Qt.TextElideMode.ElideRight, room.width())
     painter.drawText(room, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, text)
     if lane.locked:
-        icon = Theme.current().pixmap("lock", 14, colours.text_soft, painter.device().devicePixelRatioF())
-        painter.drawPixmap(QPointF(rect.right() - 20, rect.center().y() - 7), icon)
+        size = min(14, int(rect.height()))
+        icon = Theme.current().pixmap("lock", size, colours.text_soft, painter.device().devicePixelRatioF())
+        painter.drawPixmap(QPointF(rect.right() - 13 - size / 2, rect.center().y() - size / 2), icon)
 
 
 def paint_locked_frames(

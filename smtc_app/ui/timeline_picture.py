@@ -18,7 +18,9 @@ from smtc_app.ui.thumbnail_row import ThumbnailRow
 from smtc_app.ui.timeline_content import TimelineContent
 from smtc_app.ui.timeline_model import ColumnPlan, LaneModel, TimeAxis
 
-SMALL_FONT_PX = 11
+SMALL_FONT_PX, COMPACT_FONT_PX = 11, 10
+COMPACT_BELOW_PX = 15
+"""Names in lanes lower than this are written smaller."""
 HIDDEN_OPACITY = 0.45
 """Of the lanes of locked and hidden objects."""
 
@@ -32,6 +34,7 @@ class TimelineLayout:
     height: int
     thumbnails_px: int
     scroll_px: int
+    lane_count: int
     ratio: float
     """Device pixels per pixel."""
 
@@ -51,6 +54,11 @@ class TimelineLayout:
         top = paint.RULER_PX + self.thumbnails_px
         return QRectF(0, top, self.width, max(0, self.height - top))
 
+    @property
+    def lane_px(self) -> int:
+        """Height of a lane, the gap to the next one included."""
+        return paint.lane_height(self.lane_count, self.lanes.height())
+
     def x_of(self, frame: float) -> float:
         """Pixel of a frame's left edge."""
         return paint.HEADER_PX + self.axis.x_of(frame)
@@ -63,16 +71,16 @@ class TimelineLayout:
         """Which lane from the top is at a point; None above and below the lanes."""
         if not self.lanes.top() <= position.y() < self.lanes.bottom():
             return None
-        return int((position.y() - self.lanes.top() + self.scroll_px) // paint.LANE_PX)
+        return int((position.y() - self.lanes.top() + self.scroll_px) // self.lane_px)
 
     def top_of(self, row: int) -> float:
         """Upper edge of a lane."""
-        return self.lanes.top() + row * paint.LANE_PX - self.scroll_px
+        return self.lanes.top() + row * self.lane_px - self.scroll_px
 
     def rows_in_sight(self, order: list[LaneModel]) -> list[tuple[int, LaneModel]]:
         """(row, object) of the lanes to paint."""
-        first = self.scroll_px // paint.LANE_PX
-        last = first + int(np.ceil(self.lanes.height() / paint.LANE_PX)) + 1
+        first = self.scroll_px // self.lane_px
+        last = first + int(np.ceil(self.lanes.height() / self.lane_px)) + 1
         return list(enumerate(order))[first:last]
 
 
@@ -97,7 +105,7 @@ def paint_content(
     thumbnails.paint(painter, axis, paint.HEADER_PX, paint.RULER_PX)
     paint.paint_ruler(painter, axis, ruler, colours)
     if len(content.locked):
-        used = min(lanes.height(), len(content.order) * paint.LANE_PX)
+        used = min(lanes.height(), len(content.order) * layout.lane_px)
         hatched = QRectF(paint.HEADER_PX, lanes.top(), lanes.width() - paint.HEADER_PX, used)
         paint.paint_locked_frames(painter, content.locked, axis, hatched, QColor(palette.locked))
     if content.span is not None:
@@ -153,14 +161,18 @@ def _paint_lanes(painter: QPainter, content: TimelineContent, layout: TimelineLa
     keyframe, trough = QColor(palette.keyframe), QColor(palette.trough)
     plan = ColumnPlan(layout.axis, layout.ratio)
     shown = content.keyframes_in_sight(layout.axis)
-    gap = paint.LANE_GAP_PX / 2
+    gap = paint.lane_gap(layout.lane_px) / 2
+    diamond_px = min(paint.DIAMOND_PX, layout.lane_px / 2 - 1.5)
+    if layout.lane_px < COMPACT_BELOW_PX:
+        font = QFont(font)
+        font.setPixelSize(COMPACT_FONT_PX)
     for row, lane in layout.rows_in_sight(content.order):
         top = layout.top_of(row)
-        whole = QRectF(0, top, layout.content.right(), paint.LANE_PX)
+        whole = QRectF(0, top, layout.content.right(), layout.lane_px)
         selected = lane.id in content.selected
         if selected:
             painter.fillRect(whole, QColor(colours.selection))
-        header = QRectF(0, top, paint.HEADER_PX, paint.LANE_PX)
+        header = QRectF(0, top, paint.HEADER_PX, layout.lane_px)
         paint.paint_header(painter, lane, header, selected, False, colours, font)
         data = content.lanes[lane.id]
         strip = whole.adjusted(paint.HEADER_PX, gap, 0, -gap)
@@ -168,7 +180,14 @@ def _paint_lanes(painter: QPainter, content: TimelineContent, layout: TimelineLa
         paint.paint_lane(painter, data.columns(plan), strip, layout.ratio, palette)
         anchored = shown[data.anchored(shown)]
         paint.paint_diamonds(
-            painter, anchored, layout.axis, strip.left(), strip.center().y(), keyframe, trough
+            painter,
+            anchored,
+            layout.axis,
+            strip.left(),
+            strip.center().y(),
+            keyframe,
+            trough,
+            size=diamond_px,
         )
         painter.setOpacity(1.0)
 

@@ -14,6 +14,10 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
 
+import numpy as np
+
+from smtc_app.core.annotation import Box
+
 Point = tuple[float, float]
 
 TOOLS = ("pick", "brush", "eraser", "fill", "polygon", "lasso")
@@ -50,6 +54,21 @@ class Intent(Enum):
     UNDO_CORNER = "undo corner"
 
 
+class Drawn(NamedTuple):
+    """What a stroke has drawn already, while it was shown.
+
+    before  the labels, uint16 (H, W), that it was drawn on
+    labels  the same with the stroke, read-only
+    value   the label that was painted; 0 erases
+    box     (x0, y0, x1, y1) of the pixels that differ, None where none does
+    """
+
+    before: np.ndarray
+    labels: np.ndarray
+    value: int
+    box: Box | None
+
+
 class StrokeEvent(NamedTuple):
     """A finished gesture: `tool` is brush, eraser, fill, polygon or lasso.
 
@@ -57,11 +76,13 @@ class StrokeEvent(NamedTuple):
     the
                corners of polygon and lasso (closed, at least 3), the one point of a fill (inside the frame)
     radius_px  of brush and eraser in frame pixels
+    drawn      of brush and eraser: the labels as they were shown last
     """
 
     tool: str
     points: tuple[Point, ...]
     radius_px: float
+    drawn: Drawn | None = None
 
 
 class HoverEvent(NamedTuple):

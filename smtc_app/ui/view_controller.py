@@ -25,6 +25,7 @@ from smtc_app.core.views import (
     ViewMode,
     ViewPicture,
     reason_sentence,
+    step_sentence,
 )
 from smtc_app.jobs.runner import Job, JobRunner
 from smtc_app.ui.canvas_marks import Mark
@@ -90,6 +91,9 @@ class ViewController(QObject):
         self._pictures: ByteCache[ViewPicture] = ByteCache(PICTURES_LIMIT_BYTES)
         self._held: tuple[float, float] | None = None
         self._votes: LabelVotes | None = None
+        self._frames = frames
+        self._followed: tuple[int, tuple[float, float]] | None = None
+        """Frame and pixel of a vote that is asked why it says so, once that frame is shown."""
         self.other = OtherFrameController(window, session, frames, runner, self)
         self._picture = LatestJob(runner, "View", self)
         self._matches = LatestJob(runner, "Query pixel", self)
@@ -112,6 +116,8 @@ class ViewController(QObject):
         window.actions_table["view_image"].setChecked(True)
         window.canvas.hovered.connect(self._on_hovered)
         window.companion.vote_chosen.connect(self._on_vote_chosen)
+        window.companion.vote_followed.connect(self._on_vote_followed)
+        frames.shown.connect(self._on_frame_shown)
         runner.job_changed.connect(self._on_job_changed)
         session.opened.connect(self._on_opened)
         session.closed.connect(self._on_closed)
@@ -190,7 +196,8 @@ class ViewController(QObject):
         if self._clip is None or self._session.pixels is None:
             return
         if self._mode in INVITATIONS:
-            self._window.view_caption.show_text(INVITATIONS[self._mode])
+            known = self._nothing_voted(self._session.frame) if self._mode is ViewMode.WHY else ""
+            self._window.view_caption.show_text(known or INVITATIONS[self._mode])
             return
         key = mode, frame, other = self._key()
         kept = self._pictures.get(key)
@@ -252,14 +259,12 @@ class ViewController(QObject):
         asked = (label,) if label in document.objects else tuple(document.objects)
         sources = sorted({source for i in asked for source in document.sources(frame, i)})
         status = document.status(frame, label) if label in document.objects else FrameStatus.ABSENT
-        if frame in document.keyframes:
-            text = f"Frame {frame} is a keyframe: its labels were given, nothing voted for them"
-        elif status in GIVEN or (label and not sources):
+        if frame not in document.keyframes and (status in GIVEN or (label and not sources)):
             given = GIVEN.get(status, "given")
             text = f"{self._name(label)} is {given} on this frame: nothing voted for it"
-        elif not sources:
-            text = "Nothing was propagated to this frame, so nothing voted for its labels"
         else:
+            text = self._nothing_voted(frame)
+        if not text:
             self._window.view_caption.show_text("Counting the votes…")
             question = frame, point, document.snapshot(), sources
             settings = {"preset": self.preset(), **self.model_settings()}
@@ -270,6 +275,17 @@ class ViewController(QObject):
         self._clear()
         self._mark_question(point)
         self._window.view_caption.show_text(text)
+
+    def _nothing_voted(self, frame: int) -> str:
+        """Why no label of a frame can be explained, and where some can be; "" where there are votes."""
+        document = self._session.document
+        if frame in document.keyframes:
+            text = f"Frame {frame} is a keyframe: its labels were given, nothing voted for them"
+        elif not any(document.sources(frame, i) for i in document.objects):
+            text = "Nothing was propagated to this frame, so nothing voted for its labels"
+        else:
+            return ""
+        return f"{text}. Go to a frame that labels were propagated to, and click a pixel"
 
     # Answers
 
@@ -295,9 +311,10 @@ class ViewController(QObject):
             ]
         )
         best = found.matches[0]
+        others = " The next best: yellow, orange." if len(found.matches) > 1 else ""
         self._window.view_caption.show_text(
-            f"Pixel {int(found.point[0])}, {int(found.point[1])} is most like "
-            f"{int(best[0])}, {int(best[1])} of frame {found.other} (cosine {best[2]:.2f})"
+            f"Pixel {int(found.point[0])}, {int(found.point[1])} is most like {int(best[0])}, {int(best[1])} "
+            f"of frame {found.other} (green ring, cosine {best[2]:.2f}).{others}"
         )
 
     @Slot(object)
@@ -330,7 +347,8 @@ class ViewController(QObject):
         document = self._session.document
         edited = any(document.status(votes.frame, i) in GIVEN for i in document.objects)
         sentence = reason_sentence(votes, reasons, self._name, edited=edited)
-        self._window.companion.set_reasons(self._reason_rows(reasons), sentence + ".")
+        step = step_sentence(votes, document.keyframes)
+        self._window.companion.set_reasons(self._reason_rows(reasons), f"{sentence}. {step}")
         self._window.view_caption.show_text(self._labelled_text())
 
     def _labelled_text(self) -> str:
@@ -374,6 +392,19 @@ class ViewController(QObject):
             self._window.companion.choose_vote(index)
             self.other.show_instead(self._votes.votes[index].frame)
             self._mark_votes()
+
+    @Slot(object)
+    def _on_vote_followed(self, index: int) -> None:
+        if self._votes is not None:
+            vote = self._votes.votes[index]
+            self._followed = vote.frame, (int(vote.x) + 0.5, int(vote.y) + 0.5)
+            self._frames.go_to(vote.frame)
+
+    @Slot(object)
+    def _on_frame_shown(self, message: tuple[int, Any]) -> None:
+        followed, self._followed = self._followed, None
+        if followed is not None and followed[0] == message[0] and self._mode is ViewMode.WHY:
+            self._explain(followed[1])
 
     def _mark_votes(self) -> None:
         frame = self.other.index

@@ -15,6 +15,7 @@ from PySide6.QtCore import QObject, Qt, Slot
 from PySide6.QtWidgets import QInputDialog
 
 from smtc_app.jobs.runner import Job, JobRunner
+from smtc_app.ui.action_specs import SPECS
 from smtc_app.ui.annotation_controller import AnnotationController
 from smtc_app.ui.correct_next_controller import CorrectNextController
 from smtc_app.ui.dataset_controller import DatasetController
@@ -30,6 +31,9 @@ from smtc_app.ui.session import Session
 from smtc_app.ui.theme import Theme
 
 logger = logging.getLogger(__name__)
+
+BESIDE_A_STROKE = frozenset({"View", "Tools", "Help"})
+"""Menus whose actions change how things look, or what is in the hand, and never what has been drawn."""
 
 
 class WindowController(QObject):
@@ -117,6 +121,7 @@ class WindowController(QObject):
         window, timeline = self._window, self._window.timeline
         window.canvas.play_requested.connect(self._on_play_requested)
         window.canvas.drawing_begun.connect(self._on_drawing_begun)
+        window.actions_table.asked_for.connect(self._on_action_asked_for)
         window.canvas.drawing_lost.connect(self._on_drawing_lost)
         self._frames.requested.connect(self._on_frame_requested)
         timeline.frame_requested.connect(self._frames.go_to)
@@ -249,13 +254,18 @@ class WindowController(QObject):
             self._window.showNormal()
 
     def _show_shortcuts(self) -> None:
-        ShortcutsDialog(self._window.actions_table, parent=self._window).exec()
+        dialog = ShortcutsDialog(self._window.actions_table, parent=self._window)
+        dialog.exec()
+        dialog.deleteLater()
         self._presenter.update_actions()
 
     def _show_about(self) -> None:
         from smtc_app import __version__
 
-        AboutDialog(__version__, self.model_text, self._window.device_label.text, parent=self._window).exec()
+        device = self._window.device_label.text
+        dialog = AboutDialog(__version__, self.model_text, device, parent=self._window)
+        dialog.exec()
+        dialog.deleteLater()
 
     # Widgets
 
@@ -266,6 +276,13 @@ class WindowController(QObject):
     @Slot(object)
     def _on_drawing_begun(self, _nothing: object) -> None:
         self._frames.hold()
+
+    @Slot(object)
+    def _on_action_asked_for(self, action_id: str) -> None:
+        """A stroke in progress is what was done first: it belongs to the object that it began with, undo
+        takes it back, and a file or a propagation has it."""
+        if SPECS[action_id].menu not in BESIDE_A_STROKE:
+            self._window.canvas.finish_stroke()
 
     @Slot(object)
     def _on_frame_requested(self, _index: int) -> None:

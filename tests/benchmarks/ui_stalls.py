@@ -1,4 +1,5 @@
-"""How long the window stands still during big edits: 30 objects over a clip, 50 objects on 1000 frames.
+"""How long the window stands still during big edits: a stroke across a large frame, the refinement of a
+large mask, 30 objects over a clip, 50 objects on 1000 frames.
 
     python tests/benchmarks/ui_stalls.py FOLDER [--size 1920x1080] [--frames 1000] [--objects 50] [--json]
 
@@ -29,8 +30,9 @@ import numpy as np
 if "cv2" in os.environ.get("QT_QPA_PLATFORM_PLUGIN_PATH", ""):
     del os.environ["QT_QPA_PLATFORM_PLUGIN_PATH"]
 
-from PySide6.QtCore import QObject, QTimer
-from PySide6.QtWidgets import QApplication
+from PySide6.QtCore import QObject, QPoint, Qt, QTimer
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QWidget
 
 from smtc_app.app import Application, make_services
 from smtc_app.core import commands
@@ -40,6 +42,7 @@ from smtc_app.core.settings import Settings
 from smtc_app.core.undo import UndoStack
 from smtc_app.io.project import save_project
 from smtc_app.io.source import open_source
+from smtc_app.ui.mask_edits import REFINEMENTS
 
 PROPOSED = 30
 BUDGET_MS = 50.0
@@ -194,6 +197,7 @@ def run(bench: Bench, clip: Path, project: Path) -> None:
 
     panel.most.setValue(PROPOSED)
     bench.row("open the video", lambda: parts.project.open(str(clip)), shown)
+    large_edits(bench)
     bench.row(
         "propose on 16 frames",
         bench.trigger("propose_clip"),
@@ -226,6 +230,76 @@ def run(bench: Bench, clip: Path, project: Path) -> None:
         undo_and_redo(f"{verb} 30 of {total}", total, left)
         bench.trigger("undo")()
     session.undo.mark_clean()
+
+
+def large_edits(bench: Bench) -> None:
+    """A stroke up and down the whole frame, and all refinements of a mask of half its height; undone."""
+    parts = bench.parts
+    session, canvas = parts.session, parts.window.canvas
+    width, height = session.document.size
+    labels = np.zeros(session.document.shape, np.uint16)
+    cv2.circle(labels, (width // 2, height // 2), height // 3, 1, -1)
+    rng = np.random.default_rng(2)
+    noise = rng.random(labels.shape) < 0.01
+    labels[noise] = 1 - labels[noise]
+    session.push(commands.AddObject(object_id=1))
+    session.push(commands.SetLabels(0, labels, "Draw"))
+    session.select((1,))
+    for what in REFINEMENTS:
+        before = session.document.revision
+        bench.row(
+            f"{what.replace('_', ' ')}, a large mask",
+            bench.trigger(what),
+            lambda before=before: session.document.revision != before,
+        )
+        bench.trigger("undo")()
+
+    def smooth_and_undo() -> None:
+        bench.trigger("smooth")()
+        bench.trigger("undo")()
+
+    bench.row(
+        "undo while a large mask is smoothed",
+        smooth_and_undo,
+        lambda: not parts.edits.busy,
+    )
+    draw(bench, "brush", "release a stroke across the frame", stroke_points(canvas))
+    draw(bench, "lasso", "release a lasso around nearly all of the frame", lasso_points(canvas))
+    while session.undo.can_undo:
+        bench.trigger("undo")()
+
+
+def stroke_points(canvas: QWidget) -> list[QPoint]:
+    """Up and down, from left to right."""
+    margin = 40
+    xs = np.linspace(margin, canvas.width() - margin, 60)
+    return [QPoint(round(x), (margin, canvas.height() - margin)[i % 2]) for i, x in enumerate(xs)]
+
+
+def lasso_points(canvas: QWidget) -> list[QPoint]:
+    """Once around, a little within the frame."""
+    around = np.linspace(0, 2 * np.pi, 90)
+    half_width, half_height = canvas.width() / 2, canvas.height() / 2
+    return [
+        QPoint(round(half_width * (1 + 0.94 * np.cos(a))), round(half_height * (1 + 0.94 * np.sin(a))))
+        for a in around
+    ]
+
+
+def draw(bench: Bench, tool: str, name: str, points: list[QPoint]) -> None:
+    """Draw with a tool; the row is what follows when the button is let go."""
+    session, canvas = bench.parts.session, bench.parts.window.canvas
+    bench.parts.canvas_controller.set_tool(tool)
+    QTest.mousePress(canvas, Qt.MouseButton.LeftButton, pos=points[0])
+    for point in points[1:]:
+        QTest.mouseMove(canvas, point)
+        QApplication.processEvents()
+    before = session.document.revision
+    bench.row(
+        name,
+        lambda: QTest.mouseRelease(canvas, Qt.MouseButton.LeftButton, pos=points[-1]),
+        lambda: session.document.revision != before,
+    )
 
 
 def main(argv: list[str] | None = None) -> int:

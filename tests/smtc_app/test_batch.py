@@ -136,3 +136,19 @@ def test_a_full_output_and_an_empty_root_are_told(dataset, tmp_path, capsys):
     (tmp_path / "nothing").mkdir()
     assert main(["batch", str(tmp_path / "nothing"), "-o", str(tmp_path / "two")]) == 2
     assert "holds no videos" in capsys.readouterr().err
+
+
+def test_nothing_but_failures_is_an_error_and_the_queue_says_why(dataset, tmp_path, capsys):
+    (tmp_path / "file").touch()
+    arguments = ["batch", str(dataset), "-o", str(tmp_path / "out"), "--projects", str(tmp_path / "file")]
+    assert main(arguments) == 2
+    assert "No video of" in capsys.readouterr().err
+    queue = json.loads((tmp_path / "out" / "queue.json").read_text())
+    assert {row["task"] for row in queue} == {"failed"}
+
+
+def test_an_output_that_is_a_file_is_told_before_anything_is_computed(dataset, tmp_path, capsys):
+    (tmp_path / "file").touch()
+    assert main(["batch", str(dataset), "-o", str(tmp_path / "file"), "--overwrite"]) == 2
+    assert "is a file; choose a folder" in capsys.readouterr().err
+    assert not (dataset / "smtc-projects").exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import os
 import re
@@ -283,7 +284,14 @@ def test_export_numbers_the_objects_of_a_project(clip, tmp_path, capsys):
 def test_export_in_every_format(clip, tmp_path, capsys, key, file):
     project = make_project(clip, tmp_path)
     out = tmp_path / "out"
-    options = ["--range", "1:", "--step", "2", "--objects", "square", "--images", "--fps", "5"]
+    options = ["--range", "1:", "--step", "2", "--objects", "square"]
+    options += {
+        "coco": ["--images"],
+        "youtube-vis": ["--images"],
+        "youtube-vos": ["--images"],
+        "overlay": ["--fps", "5"],
+        "soft": ["--bits", "16"],
+    }.get(key, [])
     assert main(["export", str(project), "-o", str(out), "--format", key, *options, "--json"]) == 0
     assert (out / file).is_file()
     told = json.loads(capsys.readouterr().out)
@@ -298,12 +306,16 @@ def test_export_in_every_format(clip, tmp_path, capsys, key, file):
         (["--range", "4"], "not a range of frames such as 10:20"),
         (["--range", "4:4"], "holds no frame"),
         (["--range", "4:99"], "the video has frames 0 to 5"),
-        (["--step", "0"], "not a number from 1"),
+        (["--step", "0"], "not a whole number from 1 to 1,000,000"),
         (["--objects", "cat"], "no object 'cat'; there are 1 (ground), 2 (square)"),
         (["--objects", ","], "names no object"),
         (["--objects", "ground"], "nothing to export"),
         (["--format", "gif"], "invalid choice: 'gif'"),
         (["--fps", "0"], "not a number from 0.01"),
+        (["--images"], "--images does nothing for --format davis"),
+        (["--format", "coco", "--fps", "5"], "take --format overlay"),
+        (["--format", "csv", "--opacity", "0.5"], "take --format overlay"),
+        (["--bits", "8"], "take --format soft"),
     ],
 )
 def test_wrong_export_options_are_told(clip, tmp_path, capsys, options, sentence):
@@ -311,6 +323,38 @@ def test_wrong_export_options_are_told(clip, tmp_path, capsys, options, sentence
     assert main(["export", str(project), "-o", str(tmp_path / "out"), *options]) == 2
     assert sentence in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_one_frame_without_labels_is_told_as_one(clip, tmp_path, capsys):
+    project = make_project(clip, tmp_path)
+    assert main(["export", str(project), "-o", str(tmp_path / "out"), "--range", "1:3"]) == 0
+    assert "1 of 2 frames has no labels: its mask is all background." in capsys.readouterr().err
+
+
+def test_frames_out_of_date_are_exported_and_told(clip, tmp_path, capsys):
+    with open_source(clip) as source:
+        document = Document(len(source), source.size)
+        stack = UndoStack(document)
+        stack.push(AddObject(name="square"))
+        labels = (truth(0) > 0).astype(np.uint16)
+        stack.push(SetLabels(0, labels, "paint"))
+        stack.push(ApplyPropagation([(i, labels, {1: 0.9}, (0,)) for i in range(1, FRAMES)]))
+        stack.push(SetLabels(4, (truth(4) > 0).astype(np.uint16), "correct"))
+        save_project(tmp_path / "work.smtc", document, source, {})
+        assert document.stale_spans(1) == [(3, 4), (5, 6)]
+        document.close()
+    assert main(["export", str(tmp_path / "work.smtc"), "-o", str(tmp_path / "out")]) == 0
+    assert "2 frames are out of date since a correction" in capsys.readouterr().err
+
+
+def test_an_output_in_the_project_leaves_it_as_it_is(clip, tmp_path, capsys):
+    project = make_project(clip, tmp_path)
+    before = {path: path.read_bytes() for path in project.rglob("*") if path.is_file()}
+    for folder in (project, project / "masks", project / "new"):
+        for verb in ("export", "run"):
+            assert main([verb, str(project), "-o", str(folder), "--overwrite"]) == 2
+            assert "is in the project work.smtc" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in project.rglob("*") if path.is_file()} == before
 
 
 def test_run_replays_a_project_to_the_same_bytes(clip, tmp_path, quick_tasks):
@@ -443,9 +487,9 @@ def bad_input(case: str, clip: Path, mask: Path, folder: Path) -> tuple[list[str
             f"0={folder / 'small.png'}",
             *out,
         ], "64x20 but the frames are 64x48"
-    if case == "transparent mask":
-        Image.fromarray(np.dstack([frame(0), frame(0)[..., 0]])).save(folder / "rgba.png")
-        return ["propagate", str(clip), "--mask", f"0={folder / 'rgba.png'}", *out], "transparency"
+    if case == "mask of four inks":
+        Image.fromarray(frame(0)).convert("CMYK").save(folder / "inks.tif")
+        return ["propagate", str(clip), "--mask", f"0={folder / 'inks.tif'}", *out], "colour type CMYK"
     if case == "picture as mask":
         noise = np.random.default_rng(0).integers(0, 255, (SIZE[1], SIZE[0], 3), dtype=np.uint8)
         Image.fromarray(noise).save(folder / "photo.png")
@@ -482,6 +526,15 @@ def bad_input(case: str, clip: Path, mask: Path, folder: Path) -> tuple[list[str
         (folder / "full").mkdir()
         (folder / "full" / "thesis.txt").write_text("years of work")
         return ["propagate", str(clip), *given, "-o", str(folder / "full")], r"already holds thesis.txt"
+    if case == "output in a project":
+        (folder / "work.smtc").mkdir()
+        (folder / "work.smtc" / "project.json").write_text("{}")
+        inside = ["-o", str(folder / "work.smtc" / "masks"), "--overwrite"]
+        return ["propagate", str(clip), *given, *inside], "is in the project work.smtc"
+    if case == "cache is a file":
+        return ["propagate", str(clip), *given, "--cache", str(mask), *out], "first.png is a file"
+    if case == "project is a file":
+        return ["export", str(mask), *out], "first.png is a file: a project is a folder"
     if case == "no such project":
         return ["run", str(folder / "gone.smtc"), *out], "no project"
     if case == "not a project":
@@ -503,7 +556,7 @@ BAD_INPUT = [
     "missing mask",
     "damaged mask",
     "mask of another size",
-    "transparent mask",
+    "mask of four inks",
     "picture as mask",
     "ids above 254",
     "empty mask",
@@ -516,6 +569,9 @@ BAD_INPUT = [
     "output is a file",
     "output cannot be made",
     "output holds something",
+    "output in a project",
+    "cache is a file",
+    "project is a file",
     "no such project",
     "not a project",
     "unknown verb",
@@ -550,6 +606,27 @@ def test_an_unreadable_file_is_told(clip, tmp_path, capsys):
     clip.chmod(0)
     assert main(["propose", str(clip), "-o", str(tmp_path / "out")]) == 2
     assert "permission denied" in capsys.readouterr().err
+
+
+def test_a_folder_that_may_not_be_entered_is_told(clip, tmp_path, monkeypatch, capsys):
+    shut, stat = tmp_path / "shut", Path.stat
+
+    def refuse(path, **options):
+        if shut in path.parents:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return stat(path, **options)
+
+    monkeypatch.setattr(Path, "stat", refuse)
+    for arguments in (
+        ["propose", str(clip), "-o", str(shut / "out")],
+        ["propose", str(shut / "clip.mp4"), "-o", str(tmp_path / "out")],
+        ["export", str(shut / "work.smtc"), "-o", str(tmp_path / "out")],
+    ):
+        assert main(arguments) == 2
+        said = capsys.readouterr().err
+        assert str(shut) in said
+        assert "permission denied" in said.lower()
+        assert "Unexpected" not in said
 
 
 def test_errors_are_json_for_machines(tmp_path, capsys):

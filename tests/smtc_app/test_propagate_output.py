@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -60,14 +61,14 @@ class Ended(CommandContext):
         super().partial(result)
 
 
-def run(clip, out, *, after=None, keys=(0,), said=None, **settings):
+def run(clip, out, *, after=None, keys=(0,), said=None, device="cpu", **settings):
     masks = {0: clip.parent / "first.png", 6: clip.parent / "sixth.png"}
     with open_source(clip) as source:
         return propagate(
             source,
             out,
             {key: masks[key] for key in keys},
-            choice=CHOICE,
+            choice=replace(CHOICE, device=device),
             context=Ended(after),
             say=(said if said is not None else []).append,
             state_every_s=0,
@@ -92,6 +93,15 @@ def test_going_on_gives_the_files_of_an_uninterrupted_run(clip, tmp_path, keys):
     assert not list(tmp_path.glob("*.part"))
 
 
+def test_a_run_goes_on_on_another_device(clip, tmp_path):
+    """The processor under another name stands for it."""
+    run(clip, tmp_path / "whole")
+    with pytest.raises(Cancelled):
+        run(clip, tmp_path / "parts", after=4)
+    run(clip, tmp_path / "parts", device="cpu:0", resume=True)
+    assert content(tmp_path / "parts") == content(tmp_path / "whole")
+
+
 def test_going_on_with_other_arguments_is_refused(clip, tmp_path):
     with pytest.raises(Cancelled):
         run(clip, tmp_path / "out", after=3)
@@ -112,6 +122,22 @@ def test_resume_without_an_earlier_run_starts_and_says_so(clip, tmp_path):
     summary = run(clip, tmp_path / "out", resume=True, said=said)
     assert summary["frames"] == COUNT
     assert any("starts from the beginning" in sentence for sentence in said)
+
+
+def test_masks_without_a_state_are_never_taken_for_an_early_end(clip, tmp_path):
+    run(clip, tmp_path / "out")
+    before = content(tmp_path / "out")
+    with pytest.raises(UserError, match=r"nothing to go on from.*--overwrite"):
+        run(clip, tmp_path / "out", resume=True)
+    assert content(tmp_path / "out") == before
+    assert run(clip, tmp_path / "out", resume=True, overwrite=True)["frames"] == COUNT
+
+
+def test_an_early_end_names_the_way_on_where_there_is_one(clip, tmp_path):
+    said = []
+    with pytest.raises(Cancelled):
+        run(clip, tmp_path / "out", after=3, said=said)
+    assert said[-1].endswith("--resume goes on with it.")
 
 
 def test_the_report_tells_every_object_of_every_frame(clip, tmp_path):

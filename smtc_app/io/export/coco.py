@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from smtc_app.core.command import counted
 from smtc_app.core.mask_regions import label_ids
 from smtc_app.io.export import rle
 from smtc_app.io.export.frame_images import image_name
-from smtc_app.io.export.indexed_masks import counted, differs
+from smtc_app.io.export.indexed_masks import differs
 from smtc_app.io.export.job import ExportJob, category_of
 from smtc_app.io.export.json_stream import JsonReader, Spool, dumps
 

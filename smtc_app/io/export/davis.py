@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from smtc_app.io.export.indexed_masks import IndexedMasks, counted
+from smtc_app.core.command import counted
+from smtc_app.io.export.indexed_masks import IndexedMasks
 from smtc_app.io.export.job import ExportJob
 
 

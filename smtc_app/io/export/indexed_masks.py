@@ -45,8 +45,3 @@ class IndexedMasks:
 def differs(path: Path) -> UserError:
     """The sentence for a file that does not hold what was written."""
     return UserError(f"{path.name} does not read back as it was written; the disk may be failing.")
-
-
-def counted(count: int, noun: str) -> str:
-    """ "1 mask", "2 masks"."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

@@ -14,8 +14,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from smtc_app.core.command import counted
 from smtc_app.core.errors import UserError
-from smtc_app.io.export.indexed_masks import counted, differs
+from smtc_app.io.export.indexed_masks import differs
 from smtc_app.io.export.job import ExportJob, folder_of
 
 SOFT_JSON = "soft.json"

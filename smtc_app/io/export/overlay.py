@@ -8,8 +8,8 @@ import av
 import cv2
 import numpy as np
 
+from smtc_app.core.command import counted
 from smtc_app.core.errors import UserError
-from smtc_app.io.export.indexed_masks import counted
 from smtc_app.io.export.job import ExportJob
 from smtc_app.io.overlay_video import OverlayVideo, draw_overlay
 

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 
 from smtc_app.core.annotation import FrameStatus
+from smtc_app.core.command import counted
 from smtc_app.core.mask_regions import measure_objects
 from smtc_app.core.track import decode_confidence
-from smtc_app.io.export.indexed_masks import counted, differs
+from smtc_app.io.export.indexed_masks import differs
 from smtc_app.io.export.job import ExportJob
 
 FILE = "objects.csv"

@@ -10,8 +10,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from smtc_app.core.command import counted
 from smtc_app.core.mask_regions import label_ids
-from smtc_app.io.export.indexed_masks import IndexedMasks, counted, differs
+from smtc_app.io.export.indexed_masks import IndexedMasks, differs
 from smtc_app.io.export.job import ExportJob, category_of
 
 META = "meta.json"

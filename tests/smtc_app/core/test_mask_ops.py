@@ -237,13 +237,13 @@ def test_measures_agree_with_the_plain_count(seed):
     measures = mask_regions.measure_objects(labels)
     assert set(measures) == mask_regions.label_ids(labels) == set(np.unique(labels)) - {0}
     for object_id, measure in measures.items():
-        assert measure.area_px == mask_regions.object_area(labels, object_id)
+        rows, columns = np.nonzero(labels == object_id)
+        assert measure.area_px == len(rows)
         assert measure.box == mask_ops.object_box(labels, object_id)
-        assert measure.centroid == pytest.approx(mask_regions.object_centroid(labels, object_id))
+        assert measure.centroid == pytest.approx((columns.mean() + 0.5, rows.mean() + 0.5))
     assert mask_regions.measure_objects(empty()) == {}
     assert mask_regions.label_ids(empty()) == set()
     assert mask_regions.label_ids(empty() + np.uint16(7)) == {7}
-    assert mask_regions.object_centroid(empty(), 1) is None
 
 
 def test_connected_parts_are_the_whole_mask_largest_first():

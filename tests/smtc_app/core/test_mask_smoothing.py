@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from smtc_app.core import mask_smoothing
 from smtc_app.core.mask_smoothing import smooth, smoothing_radius
 
 H, W = 80, 120
@@ -103,3 +104,17 @@ def test_nothing_to_smooth_gives_the_same_array():
 def test_larger_frames_are_smoothed_as_much_to_the_eye():
     assert smoothing_radius((480, 854)) == smoothing_radius((720, 1280)) == 2
     assert smoothing_radius((2160, 3840)) == 6
+
+
+def test_specks_stay_as_they_are_and_are_not_gone_through_one_by_one(monkeypatch):
+    labels = stairs()
+    specks = np.zeros((H, W), bool)
+    specks[1:8:3, 1:110:3] = specks[2:8:3, 1:110:6] = True
+    labels[specks] = 1
+    smoothed = []
+    inner = mask_smoothing._smoothed
+    monkeypatch.setattr(mask_smoothing, "_smoothed", lambda *given: smoothed.append(1) or inner(*given))
+    after = smooth(labels, 1, 2.0).labels
+    assert len(smoothed) == 1
+    assert (after[:9][specks[:9]] == 1).all()
+    assert (after[9:] != labels[9:]).any()

@@ -6,6 +6,7 @@ import gc
 import logging
 import tempfile
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -13,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from smtc_app.core import mask_packing
 from smtc_app.core.errors import UserError
-from smtc_app.core.mask_packing import count_packed, pack_labels, unpack_labels
+from smtc_app.core.mask_packing import count_packed, pack_labels, relabel_packed, unpack_labels
 from smtc_app.core.mask_store import MaskStore
 
 SHAPE = (40, 60)
@@ -34,6 +36,25 @@ def test_packing_is_exact(labels):
     packed = pack_labels(labels)
     assert np.array_equal(unpack_labels(packed, labels.shape), labels)
     assert np.array_equal(count_packed(packed, labels.shape), np.bincount(labels.ravel()))
+
+
+@pytest.mark.parametrize("piece", [1, 3, 7, 48, 1000])
+def test_runs_are_the_same_however_they_are_looked_for(monkeypatch, piece):
+    labels = np.repeat(np.random.default_rng(4).integers(0, 3, 16), 3).astype(np.uint16).reshape(6, 8)
+    whole = pack_labels(labels)
+    monkeypatch.setattr(mask_packing, "_PIECE", piece)
+    assert pack_labels(labels) == whole
+    assert np.array_equal(unpack_labels(whole, labels.shape), labels)
+
+
+@given(
+    hnp.arrays(np.uint16, (6, 9), elements=st.integers(0, 4)), st.permutations(range(5)), st.integers(0, 4)
+)
+def test_packed_masks_are_relabelled_as_their_pixels_would_be(labels, order, merged):
+    table = MaskStore.relabel_table({**dict(enumerate(order)), merged: order[0]})
+    assert relabel_packed(pack_labels(labels), table, labels.shape) == pack_labels(table[labels])
+    wide = np.repeat(np.repeat(labels, 8, 0), 8, 1)
+    assert relabel_packed(pack_labels(wide), table, wide.shape) == pack_labels(table[wide])
 
 
 @given(st.binary(max_size=40))
@@ -192,3 +213,68 @@ def test_many_threads_read_the_same_masks():
     for thread in threads:
         thread.join()
     assert wrong == []
+
+
+def test_nobody_waits_for_a_mask_that_another_thread_reads(tmp_path):
+    store, gate, inside = MaskStore(SHAPE), threading.Event(), threading.Event()
+    file = tmp_path / "00000.png"
+    file.write_bytes(b"a mask")
+    slow_labels, packed = blobs(1), pack_labels(blobs(2))
+
+    def slow(_path):
+        inside.set()
+        assert gate.wait(10)
+        return slow_labels
+
+    handle, other = store.adopt_file(file, slow), store.adopt(packed)
+    with ThreadPoolExecutor(2) as pool:
+        try:
+            read = pool.submit(handle.labels)
+            assert inside.wait(10)
+            looked_at = pool.submit(lambda: (other.labels(), other.counts(), other.data()))
+            labels, counts, data = looked_at.result(10)
+        finally:
+            gate.set()
+        assert np.array_equal(read.result(10), slow_labels)
+    assert np.array_equal(labels, blobs(2))
+    assert np.array_equal(counts, np.bincount(labels.ravel()))
+    assert data == packed
+
+
+def test_a_file_that_is_replaced_while_it_is_read_gives_the_mask_that_it_held(tmp_path):
+    store, reads = MaskStore(SHAPE), []
+    file = tmp_path / "00000.png"
+    file.write_bytes(b"a mask")
+    held, replaced = blobs(1), blobs(2)
+
+    def read(_path):
+        reads.append(1)
+        if len(reads) > 1:
+            return held
+        # Somebody saves: the mask is taken into memory, and another one put into its file.
+        store.detach_files(tmp_path)
+        file.write_bytes(b"another mask")
+        return replaced
+
+    handle = store.adopt_file(file, read)
+    assert np.array_equal(handle.labels(), held)
+    assert handle.file is None
+    assert handle.labels() is handle.labels()
+
+
+def test_threads_that_look_at_once_see_one_array():
+    store = MaskStore(SHAPE)
+    handle = store.relabel(store.adopt(pack_labels(blobs(3))), MaskStore.relabel_table({1: 4}))
+    with ThreadPoolExecutor(8) as pool:
+        arrays = list(pool.map(lambda _: handle.labels(), range(16)))
+    assert all(array is handle.labels() for array in arrays)
+    assert np.array_equal(handle.labels(), np.where(blobs(3) == 1, 4, blobs(3)))
+
+
+def test_the_bytes_of_a_relabelled_mask_are_those_of_its_pixels():
+    store = MaskStore(SHAPE)
+    table = MaskStore.relabel_table({1: 4, 2: 0})
+    relabelled = store.relabel(store.adopt(pack_labels(blobs(3))), table)
+    assert relabelled.data() == pack_labels(table[blobs(3)])
+    assert np.array_equal(relabelled.labels(), table[blobs(3)])
+    assert relabelled.nbytes == len(relabelled.data())

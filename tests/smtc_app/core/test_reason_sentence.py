@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from smtc_app.core.views import LabelReasons, LabelVote, LabelVotes, Opinion, reason_sentence
+from smtc_app.core.views import LabelReasons, LabelVote, LabelVotes, Opinion, reason_sentence, step_sentence
 
 NAMES = {0: "background", 1: "dog", 2: "cat"}
 
@@ -58,3 +58,9 @@ def test_a_label_that_cannot_be_repeated_is_owned_up_to(edited, said):
     assert text.startswith("Together they would say background (72%) here")
     assert said in text
     assert text.endswith("made it dog")
+
+
+def test_it_says_whether_the_votes_are_the_whole_way():
+    votes = LabelVotes(5, (1.0, 2.0), 1, tuple(LabelVote(f, 0, 0, 1, 0.5, 0.9) for f in (0, 4)))
+    assert "last step only" in step_sentence(votes, (0, 9))
+    assert "whole way" in step_sentence(votes, (0, 4))

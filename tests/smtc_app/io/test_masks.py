@@ -164,10 +164,21 @@ def test_smoothed_and_smeared_masks_are_repaired_and_it_is_told(tmp_path, palett
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA"])
-def test_transparency_is_refused(tmp_path, mode):
-    image = Image.fromarray(davis_palette()[scene()]).convert(mode)
-    with pytest.raises(UserError, match="transparency"):
-        read_mask(write(tmp_path, image), SIZE)
+def test_an_alpha_channel_that_hides_nothing_changes_nothing(tmp_path, mode):
+    image = Image.fromarray(davis_palette()[scene()]).convert(mode[:-1])
+    expected, _ = read_mask(write(tmp_path, image), SIZE)
+    labels, notes = read_mask(write(tmp_path, image.convert(mode)), SIZE)
+    np.testing.assert_array_equal(labels, expected)
+    assert not any("transparent" in note for note in notes)
+
+
+def test_what_is_transparent_is_background(tmp_path):
+    picture = davis_palette()[scene()]
+    picture[scene() == 0] = (255, 255, 255)  # what a paint program keeps under transparency
+    alpha = np.where(scene() > 0, 255, 0).astype(np.uint8)
+    labels, notes = read_mask(write(tmp_path, Image.fromarray(np.dstack([picture, alpha]))), SIZE)
+    np.testing.assert_array_equal(labels, scene())
+    assert any("transparent became background" in note for note in notes)
 
 
 def test_another_size_is_refused_with_both(tmp_path):

@@ -122,8 +122,11 @@ def test_cancelling_keeps_the_frames_that_came(video):
 )
 def test_bad_input_becomes_one_sentence(video, change, sentence):
     settings = {"keyframes": {0: _square(0)}, "model": MODEL, "device": "cpu", **change}
-    with pytest.raises(UserError, match=sentence):
+    with pytest.raises(UserError, match=sentence) as refused:
         tasks.propagate_task(RecordingContext(), video, settings.pop("keyframes"), **settings)
+    text = str(refused.value)
+    assert not text[0].islower()
+    assert text.endswith(".")
 
 
 class Footage(list):

@@ -403,6 +403,26 @@ def test_view_modes_take_the_place_of_the_frame(canvas):
         canvas.set_onion_skin(np.zeros((3, 3, 3), np.uint8))
 
 
+def test_masks_do_not_hide_a_view(canvas):
+    def inside_and_edge():
+        return tuple(colour_at(canvas, 45, 30)), tuple(colour_at(canvas, 45, 20))
+
+    filled = inside_and_edge()
+    grey = np.full((SIZE[1], SIZE[0], 3), 100, np.uint8)
+    canvas.set_alternative_image(grey)
+    assert inside_and_edge()[0] == (100, 100, 100)
+    assert inside_and_edge()[1] != (100, 100, 100), "outlines stay"
+    canvas.set_alternative_image(None)
+    assert inside_and_edge() == filled
+    canvas.set_masks_visible(False)
+    canvas.set_heat_map(np.ones((4, 6)))
+    heat = inside_and_edge()[0]
+    canvas.set_masks_visible(True)
+    assert inside_and_edge()[0] == heat
+    canvas.set_heat_map(None)
+    assert inside_and_edge() == filled
+
+
 def test_labels_of_another_size_are_refused(canvas):
     with pytest.raises(ValueError, match=r"labels must be \(80, 120\), got \(3, 3\)"):
         canvas.set_labels(np.zeros((3, 3), np.uint16))

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from PySide6.QtWidgets import QMessageBox
+from PySide6.QtCore import Qt, QTimer
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QMessageBox
 
 from smtc_app.core.object_commands import AddObject
 from smtc_app.io.project import load_project
@@ -67,6 +69,20 @@ def test_where_no_journal_works_the_person_is_asked_to_save(application, told, m
     monkeypatch.setattr(application.autosave, "secure", lambda: False)
     fail(guard_of(application))
     assert "save it now" in told[0]
+
+
+def test_escape_goes_on(application, qtbot):
+    seen = []
+
+    def press_escape():
+        box = QApplication.activeModalWidget()
+        seen.append(box)
+        QTest.keyClick(box, Qt.Key.Key_Escape)
+
+    QTimer.singleShot(0, press_escape)
+    fail(guard_of(application))
+    assert isinstance(seen[0], QMessageBox)
+    assert QApplication.activeModalWidget() is None
 
 
 def test_a_second_error_shows_no_second_dialog(application, monkeypatch):

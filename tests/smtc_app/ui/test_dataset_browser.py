@@ -104,8 +104,6 @@ def test_going_on_leads_past_a_video_that_cannot_be_read(make_application, qtbot
 
     parts = make_application(open_task=open_some)
     parts.dataset.open(str(tmp_path / "set"))
-    qtbot.waitUntil(lambda: "second.mp4 is cut off" in parts.window.banner.text)
-    parts.dataset.step(1)
     opened(qtbot, parts, "first")
     parts.dataset.step(1)
     opened(qtbot, parts, "third")
@@ -118,6 +116,47 @@ def test_going_on_leads_past_a_video_that_cannot_be_read(make_application, qtbot
     opened(qtbot, parts, "first")
     parts.dataset.step(1)
     opened(qtbot, parts, "second")
+
+
+def test_a_dataset_opens_on_the_first_video_that_can_be_opened(make_application, qtbot, tmp_path):
+    damaged = {"first", "second"}
+
+    def open_some(ctx, path, demo=False, footage=None):
+        if path.stem in damaged:
+            raise UserError(f"{path.name} is cut off.")
+        return open_task(ctx, path, demo)
+
+    parts = make_application(open_task=open_some)
+    parts.dataset.open(str(tmp_path / "set"))
+    opened(qtbot, parts, "third")
+    assert parts.window.banner.text.startswith("second.mp4 is cut off. ")
+    assert "third.mp4" in parts.window.banner.text
+    panel = parts.window.dataset_panel
+    assert [panel.row(name).problem for name in panel.names] == [
+        "first.mp4 is cut off.",
+        "second.mp4 is cut off.",
+        "",
+    ]
+    # Who chooses one is told why it cannot be opened, and stays where he was.
+    parts.dataset.open_video("first")
+    qtbot.waitUntil(lambda: parts.window.banner.text == "first.mp4 is cut off.")
+    assert parts.dataset.current == "third"
+    damaged.clear()
+    parts.dataset.open_video("second")
+    opened(qtbot, parts, "second")
+    assert panel.row("second").problem == ""
+
+
+def test_a_dataset_without_a_video_that_can_be_opened_says_why(make_application, qtbot, tmp_path):
+    def open_none(ctx, path, demo=False, footage=None):
+        raise UserError(f"{path.name} is cut off.")
+
+    parts = make_application(open_task=open_none)
+    parts.dataset.open(str(tmp_path / "set"))
+    panel = parts.window.dataset_panel
+    qtbot.waitUntil(lambda: bool(panel.names) and all(panel.row(name).problem for name in panel.names))
+    assert (parts.dataset.current, parts.dataset._target) == (None, None)
+    assert "is cut off" in parts.window.banner.text
 
 
 def test_edits_made_while_the_next_video_is_read_are_saved_too(make_application, qtbot, tmp_path):
@@ -209,7 +248,7 @@ def test_what_the_probe_finds_is_shown(browsing, qtbot):
     qtbot.waitUntil(lambda: panel.row("first").summary is summary)
     assert panel.row("first").media.size == (1080, 1920)
     assert panel.model.missing(range(3)) == ["second", "third"]
-    assert state_text(panel.row("first")) == "In work · 25%"
+    assert state_text(panel.row("first")) == "In work · 25% sure"
 
 
 def test_filter_and_order_decide_which_video_is_next(browsing, qtbot):

@@ -46,6 +46,16 @@ def test_the_summary_says_what_will_be_written(make_export):
     assert "15 frames have no labels" in text
 
 
+def test_frames_out_of_date_are_told_before_they_are_written(make_export):
+    dialog = make_export(stale={2: [(5, 9)], 7: [(8, 12)]})
+    assert "7 frames are out of date: Update computes them again." in dialog._summary.text()
+    dialog._frames.step.setValue(11)  # frames 0 and 11
+    assert "1 frame is out of date" in dialog._summary.text()
+    dialog._frames.step.setValue(6)  # frames 0, 6, 12, 18
+    dialog._objects.list.item(0).setCheckState(Qt.CheckState.Unchecked)
+    assert "out of date" not in dialog._summary.text()
+
+
 def test_ranges(make_export):
     dialog = make_export(chosen=(3, 6))
     assert (dialog.request.first, dialog.request.stop) == (3, 6)

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QApplication, QMessageBox
 from window_fakes import FRAMES, SIZE
 from window_hands import canvas_point, drag, press, show_frame
 
-from smtc_app.core import commands
+from smtc_app.core import commands, mask_ops
 
 LEFT = Qt.MouseButton.LeftButton
 
@@ -77,6 +77,44 @@ def test_taking_another_tool_ends_the_stroke_and_keeps_it(parts, qtbot):
     assert painted(parts, 0)[10, 10:21].all(), "and the new tool has not begun"
 
 
+def test_choosing_another_object_ends_the_stroke_and_gives_it_to_the_one_it_began_with(parts, qtbot):
+    parts.session.push(commands.AddObject("cat"))
+    parts.session.select((1,))
+    begin(qtbot, parts, (10, 10), (20, 10))
+    press(qtbot, parts, Qt.Key.Key_2)
+    assert parts.session.selection == (2,)
+    assert painted(parts, 0)[10, 10:21].all()
+    go_on(qtbot, parts, (30, 30), (40, 30))
+    assert not (parts.session.document.labels(0) == 2).any()
+    drag(qtbot, parts, [(10, 40), (20, 40)])
+    assert (parts.session.document.labels(0) == 2)[40, 10:21].all(), "the next stroke is the other one's"
+
+
+def test_a_new_object_asked_for_meanwhile_is_not_what_was_being_drawn(parts, qtbot):
+    begin(qtbot, parts, (10, 10), (20, 10))
+    press(qtbot, parts, Qt.Key.Key_N)
+    go_on(qtbot, parts, (30, 10))
+    assert painted(parts, 0)[10, 10:21].all()
+    assert not (parts.session.document.labels(0) == 2).any()
+
+
+def test_undo_in_the_middle_of_a_stroke_takes_the_stroke_back(parts, qtbot):
+    drag(qtbot, parts, [(10, 40), (20, 40)])
+    begin(qtbot, parts, (10, 10), (20, 10))
+    press(qtbot, parts, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    go_on(qtbot, parts, (30, 10))
+    assert painted(parts, 0)[40, 10:21].all()
+    assert not painted(parts, 0)[10].any()
+
+
+def test_what_only_changes_the_looks_lets_the_stroke_go_on(parts, qtbot):
+    begin(qtbot, parts, (10, 10), (20, 10))
+    press(qtbot, parts, Qt.Key.Key_Tab)
+    press(qtbot, parts, Qt.Key.Key_BracketRight)
+    go_on(qtbot, parts, (30, 10))
+    assert painted(parts, 0)[10, 10:31].all()
+
+
 def test_an_outline_that_another_frame_ends_is_told(parts, qtbot):
     press(qtbot, parts, Qt.Key.Key_L)
     for point in ((10, 10), (30, 10), (30, 30)):
@@ -139,6 +177,27 @@ def test_results_that_arrive_meanwhile_stay_and_the_stroke_too(parts, qtbot):
     go_on(qtbot, parts, (30, 10))
     assert painted(parts, 0)[10, 10:31].all()
     assert (document.labels(0) == 2).sum() > 500
+
+
+@pytest.mark.parametrize("tool", ["brush", "eraser"])
+def test_a_stroke_is_taken_as_it_was_shown_and_not_drawn_a_second_time(parts, qtbot, monkeypatch, tool):
+    drag(qtbot, parts, [(8, 10), (40, 10)])
+    parts.canvas_controller.set_tool(tool)
+    begin(qtbot, parts, (20, 5), (22, 12), (31, 30))
+    shown = parts.window.canvas._preview.labels.copy()
+    before = parts.session.document.labels(0)
+    assert not np.array_equal(shown, before)
+
+    def again(*_arguments, **_settings):
+        raise AssertionError("a stroke across a large frame takes long enough the first time")
+
+    monkeypatch.setattr(mask_ops, "brush_stroke", again)
+    qtbot.mouseRelease(parts.window.canvas, LEFT, pos=canvas_point(parts, 31, 30))
+    assert np.array_equal(parts.session.document.labels(0), shown)
+    parts.session.step_history(False)
+    assert np.array_equal(parts.session.document.labels(0), before)
+    parts.session.step_history(True)
+    assert np.array_equal(parts.session.document.labels(0), shown)
 
 
 def test_fifty_strokes_are_fifty_steps_back(parts, qtbot):

@@ -6,6 +6,7 @@ import pytest
 from PySide6.QtCore import QByteArray
 
 from smtc_app.core.settings import Settings, load_settings
+from smtc_app.ui.main_window import TIMELINE_HEIGHT_PX, TIMELINE_SHARE
 
 
 @pytest.fixture
@@ -46,6 +47,21 @@ def test_sizes_of_panels_and_the_last_folder_survive_a_restart(opened, qtbot, tm
     open_clip(second)
     qtbot.waitUntil(lambda: second.window.object_panel.width() == 380)
     assert second.window.layout_memory.sizes["timeline"] == 260
+
+
+@pytest.mark.parametrize(("height", "chosen"), [(720, None), (1440, None), (1440, 230)])
+def test_a_tall_window_begins_with_a_tall_timeline_unless_one_was_chosen(opened, qtbot, height, chosen):
+    make, open_clip = opened
+    parts = make()
+    splitter = parts.window.left_splitter
+    parts.window.resize(1280, height)
+    parts.window.layout_memory.restore("", {"timeline": chosen} if chosen else {})
+    open_clip(parts)
+    timeline, total = splitter.sizes()[1], sum(splitter.sizes())
+    if chosen:
+        assert timeline == chosen
+    else:
+        assert timeline == pytest.approx(max(TIMELINE_HEIGHT_PX, TIMELINE_SHARE * total), abs=2)
 
 
 def test_a_panel_wider_than_a_small_window_has_room_for_is_cut(opened, qtbot):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDropEvent
-from PySide6.QtWidgets import QMessageBox
+from PySide6.QtWidgets import QMessageBox, QToolButton
 from window_fakes import FRAMES, SIZE, square
 from window_hands import canvas_point, drag, paint_object, press, show_frame, wait_for_jobs
 
@@ -598,3 +598,20 @@ def test_objects_are_reordered_categorised_and_split_together(application, qtbot
     assert len(session.document.objects) == 5
     session.step_history(False)
     assert len(session.document.objects) == 3
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_what_a_narrow_window_has_no_room_for_is_behind_an_arrow_that_is_seen(application, qtbot, theme):
+    application.window.actions_table[f"theme_{theme}"].trigger()
+    window = application.window
+    window.resize(820, 600)
+    (button,) = window.main_bar.findChildren(QToolButton, "qt_toolbar_ext_button")
+    qtbot.waitUntil(button.isVisible)
+    image = button.grab().toImage()
+    rim = 3
+    inside = [
+        image.pixelColor(x, y).lightness()
+        for x in range(rim, image.width() - rim)
+        for y in range(rim, image.height() - rim)
+    ]
+    assert max(inside) - min(inside) > 60

@@ -144,3 +144,14 @@ def test_a_folder_of_masks_becomes_one_step(make_application, qtbot, monkeypatch
 )
 def test_an_export_is_not_suggested_among_the_sequences_of_a_dataset(what, folder):
     assert folder_beside(Path(what)) == Path(folder)
+
+
+def test_what_a_single_mask_came_to_is_told(application, qtbot):
+    labels = np.zeros((SIZE[1], SIZE[0]), np.uint16)
+    labels[4:9, 4:9], labels[20:30, 20:30] = 2, 5
+    application.project.mask_read.emit((labels, "first.png", 0))
+    assert application.window.banner.text == "Imported first.png: 2 objects on frame 0."
+    application.project.mask_read.emit((labels, "first.png", 0))
+    assert application.window.banner.text == "first.png changes nothing on frame 0: it has the same labels."
+    application.project.mask_read.emit((np.zeros_like(labels), "empty.png", 1))
+    assert application.window.banner.text == "empty.png changes nothing on frame 1: it is empty."

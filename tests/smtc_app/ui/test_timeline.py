@@ -284,11 +284,40 @@ def test_only_lanes_in_sight_are_painted(timeline, monkeypatch):
     monkeypatch.setattr(timeline_paint, "paint_lane", lambda *a: (painted.append(1), original(*a)))
     timeline.set_lanes([LaneModel(i, f"object {i}", (9, 9, 9)) for i in range(1, 51)])
     timeline.viewport().repaint()
-    assert 0 < len(painted) <= 220 / LANE + 1
+    assert 0 < len(painted) <= 220 / timeline_paint.LEAST_LANE_PX + 1
     timeline.set_selected([48])
     assert timeline.verticalScrollBar().value() > 0
     wheel(timeline, QPoint(20, 100), 3)
     assert timeline.tooltip_at(QPointF(20, RULER + 4)) != "object 1"
+
+
+def test_lanes_are_lower_the_more_of_them_there_are_and_hold_what_they_held(qtbot, timeline):
+    clicked = collect(timeline.lane_clicked)
+
+    def lanes(count):
+        timeline.set_lanes([LaneModel(i, f"object {i}", (9, 9, 9)) for i in range(1, count + 1)])
+        return timeline._layout().lane_px
+
+    room = timeline._layout().lanes.height()
+    fitting = int(room // LANE)
+    assert lanes(fitting) == LANE
+    assert timeline_paint.LEAST_LANE_PX < lanes(fitting + 4) < LANE
+    assert timeline.verticalScrollBar().maximum() == 0, "all in sight still"
+    least = lanes(50)
+    assert least == timeline_paint.LEAST_LANE_PX
+    assert room // least > 1.7 * fitting
+    timeline.update_lane(7, 30, FrameStatus.MANUAL)
+    x, y = round(timeline.x_of(30.5)), RULER + 6 * least + least - 3
+    assert tuple(shown(timeline)[y, x].tolist()) == status_colour("manual")
+    assert "object 7" in timeline.tooltip_at(QPointF(20, y))
+    qtbot.mouseClick(timeline.viewport(), LEFT, pos=QPoint(20, y))
+    assert clicked[-1][0] == 7
+    timeline.set_selected([50])
+    bottom = RULER + room - least / 2
+    assert "object 50" in timeline.tooltip_at(QPointF(20, bottom))
+    timeline.resize(timeline.width(), RULER + 50 * 16 + 4)
+    assert timeline._layout().lane_px == 16
+    assert timeline.verticalScrollBar().maximum() == 0
 
 
 def test_it_is_empty_without_a_video(qtbot):

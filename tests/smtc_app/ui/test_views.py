@@ -189,10 +189,10 @@ def test_votes_are_listed_marked_and_lead_to_their_frames(annotated, qtbot):
     assert [first.text(column) for column in range(4)] == ["70%", "object 1", "4", "5, 6"]
     _until(qtbot, lambda: "Together" in window.companion.summary.text())
     said = _plain(window.companion.summary.text())
-    assert said.startswith("Votes say object 1 and outweigh appearance (background).")
+    assert said.startswith("Votes say object 1 and outweigh appearance (background). This is the last step")
     assert "Appearance■ background 80%, ■ object 1 20%60% of the say" in said
     assert "Votes■ object 1 70%, ■ background 30%40% of the say" in said, "as they are listed"
-    assert "Motion■ object 1 100%not counted: it errs" in said
+    assert "Motion■ object 1 100%not counted: too fast" in said
     assert "object 1 · propagated from frame 0" in window.view_caption.text()
     _until(qtbot, lambda: window.companion.caption.text() == "Frame 4")
     assert [(mark.x, mark.y) for mark in window.companion.view._marks] == [(5, 6)]
@@ -202,6 +202,33 @@ def test_votes_are_listed_marked_and_lead_to_their_frames(annotated, qtbot):
     assert [(mark.x, mark.y) for mark in window.companion.view._marks] == [(7, 8)]
     annotated.frames.go_to(6)
     _until(qtbot, lambda: window.companion.isHidden())
+
+
+def test_votes_are_followed_back_to_the_keyframe(annotated, qtbot):
+    window, views = annotated.window, annotated.views
+    _key(annotated, Qt.Key.Key_F7)
+    _click(annotated, 8, 8)
+    _until(qtbot, lambda: "last step only" in window.companion.summary.text())
+    votes = window.companion.votes
+
+    def click_twice(row):
+        place = votes.visualItemRect(votes.topLevelItem(row)).center()
+        QTest.mouseClick(votes.viewport(), Qt.MouseButton.LeftButton, pos=place)
+        QTest.mouseDClick(votes.viewport(), Qt.MouseButton.LeftButton, pos=place)
+
+    click_twice(0)
+    _until(qtbot, lambda: annotated.session.frame == 4 and votes.topLevelItemCount() == 2)
+    assert views._clip.asked[-1] == (ViewMode.WHY, 4, (5.5, 6.5), (0,))
+    assert [(mark.x, mark.y) for mark in window.canvas._marks] == [(5.5, 6.5)]
+    _until(qtbot, lambda: votes.topLevelItem(0).text(2) == "3")
+    click_twice(1)
+    _until(qtbot, lambda: "Frame 0 is a keyframe" in window.view_caption.text())
+    assert annotated.session.frame == 0
+    assert [(mark.x, mark.y) for mark in window.canvas._marks] == [(7.5, 8.5)]
+    asked = len(views._clip.asked)
+    annotated.frames.go_to(4)
+    _until(qtbot, lambda: annotated.session.frame == 4)
+    assert len(views._clip.asked) == asked, "coming by again asks nothing"
 
 
 @pytest.mark.parametrize(("frame", "said"), [(0, "keyframe"), (5, "nothing voted")])

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
+from dataclasses import replace
 
+import cv2
+import numpy as np
 import pytest
 from PySide6.QtCore import Qt
-from window_fakes import FRAMES, propose_task, square
+from window_fakes import FRAMES, SIZE, propose_task, square
 from window_hands import drag, paint_object, press, show_frame, wait_for_jobs
 
 from smtc_app.core.annotation import ProposalMask
-from smtc_app.jobs.alarm_tasks import NewObject
+from smtc_app.core.new_objects import NewObject, new_objects_from_json, new_objects_to_json
+from smtc_app.io.project import load_project
+from smtc_app.jobs import file_tasks
 
 
 @pytest.fixture
@@ -178,3 +184,139 @@ def test_a_search_that_was_asked_for_is_shown_and_ends_when_it_is_cancelled(make
     wait_for_jobs(qtbot, parts)
     assert "was ended" in parts.window.banner.text
     assert len(begun) == 1
+
+
+@pytest.fixture
+def on_disk(make_application, qtbot, found, tmp_path):
+    """(makes windows that open and save for real, how often they have searched, the footage)."""
+    footage = tmp_path / "clip"
+    footage.mkdir()
+    for index in range(FRAMES):
+        cv2.imwrite(str(footage / f"{index:03}.png"), np.full((SIZE[1], SIZE[0], 3), 9 * index, np.uint8))
+    searched = []
+
+    def task(ctx, source, frames, keyframes, **settings):
+        searched.append(frames)
+        return found
+
+    def make(path):
+        parts = make_application(
+            find_new_objects_task=task,
+            open_task=file_tasks.open_task,
+            save_task=file_tasks.save_task,
+            make_journal=file_tasks.make_journal,
+        )
+        parts.project.open(str(path))
+        qtbot.waitUntil(lambda: parts.session.pixels is not None)
+        return parts
+
+    return make, searched, footage
+
+
+def test_marks_are_saved_with_the_project_and_come_back(on_disk, qtbot, tmp_path):
+    make, searched, footage = on_disk
+    parts = make(footage)
+    paint_object(qtbot, parts, 8, 40)
+    press(qtbot, parts, Qt.Key.Key_F)
+    qtbot.waitUntil(lambda: parts.alarm.marked == (4, 9))
+    press(qtbot, parts, Qt.Key.Key_Y)
+    wait_for_jobs(qtbot, parts)
+    project = tmp_path / "work.smtc"
+    parts.project.usual_project = lambda: project
+    press(qtbot, parts, Qt.Key.Key_S, Qt.KeyboardModifier.ControlModifier)
+    qtbot.waitUntil(lambda: parts.session.project == project)
+    wait_for_jobs(qtbot, parts)
+    parts.close()
+    again = make(project)
+    assert again.alarm.marked == (4, 9)
+    assert len(searched) == 1
+    document = again.session.document
+    assert len(document.proposals(4)) == 1, "the one that was looked at is still waiting for its answer"
+    press(qtbot, again, Qt.Key.Key_Y)
+    qtbot.waitUntil(lambda: again.session.frame == 4)
+    assert len(document.proposals(4)) == 1, "and is not proposed twice"
+    press(qtbot, again, Qt.Key.Key_Return)
+    assert again.alarm.marked == (9,)
+    press(qtbot, again, Qt.Key.Key_Y)
+    qtbot.waitUntil(lambda: again.session.frame == 9)
+    assert np.array_equal(document.proposals(9)[0].mask, square(40, 30))
+    press(qtbot, again, Qt.Key.Key_S, Qt.KeyboardModifier.ControlModifier)
+    wait_for_jobs(qtbot, again)
+    info, saved = load_project(project)
+    saved.close()
+    assert [entry["frame"] for entry in info.parameters["new_objects"]] == [9]
+
+
+def test_what_was_labelled_before_a_crash_is_not_marked_after_it(on_disk, qtbot, tmp_path):
+    make, _, footage = on_disk
+    parts = make(footage)
+    paint_object(qtbot, parts, 8, 40)
+    press(qtbot, parts, Qt.Key.Key_F)
+    qtbot.waitUntil(lambda: parts.alarm.marked == (4, 9))
+    wait_for_jobs(qtbot, parts)
+    project = tmp_path / "work.smtc"
+    parts.project.usual_project = lambda: project
+    press(qtbot, parts, Qt.Key.Key_S, Qt.KeyboardModifier.ControlModifier)
+    qtbot.waitUntil(lambda: parts.session.project == project)
+    wait_for_jobs(qtbot, parts)
+    press(qtbot, parts, Qt.Key.Key_Y)
+    qtbot.waitUntil(lambda: parts.session.frame == 4)
+    press(qtbot, parts, Qt.Key.Key_Return)
+    assert parts.alarm.marked == (9,)
+    parts.autosave._journal.flush()
+    shutil.copytree(project, tmp_path / "left.smtc")
+    again = make(tmp_path / "left.smtc")
+    assert "had not been saved" in again.window.banner.text
+    assert again.alarm.marked == (9,)
+
+
+def test_marks_that_are_found_after_the_last_save_are_kept_without_a_question(
+    on_disk, qtbot, tmp_path, monkeypatch
+):
+    make, searched, footage = on_disk
+    parts = make(footage)
+    gate, inner = threading.Event(), parts.alarm._services.find_new_objects_task
+
+    def patient(ctx, *arguments, **settings):
+        assert gate.wait(10)
+        return inner(ctx, *arguments, **settings)
+
+    monkeypatch.setattr(
+        parts.alarm, "_services", replace(parts.alarm._services, find_new_objects_task=patient)
+    )
+    paint_object(qtbot, parts, 8, 40)
+    press(qtbot, parts, Qt.Key.Key_F)
+    qtbot.waitUntil(lambda: len(parts.session.document.labelled_frames) == FRAMES)
+    project = tmp_path / "work.smtc"
+    parts.project.usual_project = lambda: project
+    press(qtbot, parts, Qt.Key.Key_S, Qt.KeyboardModifier.ControlModifier)
+    qtbot.waitUntil(lambda: parts.session.project == project)
+    assert not searched
+    gate.set()
+    qtbot.waitUntil(lambda: parts.alarm.marked == (4, 9))
+    wait_for_jobs(qtbot, parts)
+    assert not parts.session.document.modified
+    assert "2 possible new objects" in parts.window.banner.text, "and not that something was saved"
+    info, saved = load_project(project)
+    saved.close()
+    assert [entry["frame"] for entry in info.parameters["new_objects"]] == [4, 9]
+
+
+def test_marks_of_a_damaged_project_are_left_out_one_by_one(found):
+    entries = new_objects_to_json(found)
+    restored = new_objects_from_json(entries, FRAMES, SIZE)
+    assert [alarm.frames for alarm in restored] == [alarm.frames for alarm in found]
+    for alarm, other in zip(restored, found, strict=True):
+        assert np.array_equal(alarm.proposal.mask, other.proposal.mask)
+        assert alarm.proposal.score == other.proposal.score
+    entries[0]["mask"] = "no base64"
+    assert len(new_objects_from_json(entries, FRAMES, SIZE)) == 1
+    entries[1]["score"] = float("inf")
+    entries[1]["frame"] = float("inf")  # as JSON has it: 1e999
+    assert new_objects_from_json(entries, FRAMES, SIZE) == ()
+    entries = new_objects_to_json(found)
+    entries[0]["mask"] = "no base64"
+    entries[1]["frames"] = [FRAMES]
+    assert new_objects_from_json(entries, FRAMES, SIZE) == ()
+    for nonsense in (None, {}, [3], [{"frame": 1}], "text"):
+        assert new_objects_from_json(nonsense, FRAMES, SIZE) == ()

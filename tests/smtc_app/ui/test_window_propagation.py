@@ -72,6 +72,9 @@ def test_one_key_brings_up_to_date_what_a_correction_made_stale(runs, qtbot):
     drag(qtbot, parts, [(20, 28), (24, 28)])
     stale = [f for f in range(FRAMES) if document.status(f, 1) == FrameStatus.STALE]
     assert stale == [5, 6, 7, 9, 10]
+    button = parts.window.update_button
+    named = Qt.ToolButtonStyle.ToolButtonTextBesideIcon
+    qtbot.waitUntil(lambda: (button.toolButtonStyle(), button.text()) == (named, "Update"))
     before = {f: np.array(document.labels(f)) for f in range(FRAMES)}
     press(qtbot, parts, Qt.Key.Key_R)
     wait_for_jobs(qtbot, parts)
@@ -80,6 +83,7 @@ def test_one_key_brings_up_to_date_what_a_correction_made_stale(runs, qtbot):
         ({1}, "forward", (9, 11)),
     ]
     assert not document.stale_objects()
+    qtbot.waitUntil(lambda: button.toolButtonStyle() == Qt.ToolButtonStyle.ToolButtonIconOnly)
     assert np.array_equal(document.labels(11), locked)
     for frame in (0, 1, 2, 3, 4, 8):
         assert np.array_equal(document.labels(frame), before[frame])
@@ -98,6 +102,11 @@ def test_the_status_bar_says_where_a_label_comes_from(runs, qtbot):
     qtbot.mouseMove(parts.window.canvas, canvas_point(parts, 22, 20))
     label = parts.window.status_labels.cursor_
     qtbot.waitUntil(lambda: "object 1 · propagated from frame 0 · 85% sure" in label.text())
+    show_frame(qtbot, parts, 0)  # the cursor rests
+    qtbot.waitUntil(lambda: label.text().endswith("object 1 · drawn by hand"))
+    press(qtbot, parts, Qt.Key.Key_Z, CONTROL)
+    press(qtbot, parts, Qt.Key.Key_Z, CONTROL)
+    qtbot.waitUntil(lambda: "object" not in label.text())
 
 
 @pytest.mark.parametrize(

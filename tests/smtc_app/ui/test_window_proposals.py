@@ -6,11 +6,12 @@ import threading
 from functools import partial
 
 import numpy as np
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, QTimer
 from window_fakes import FRAMES, propose_task, square
 from window_hands import canvas_point, press, wait_for_jobs
 
 from smtc_app.ui.proposal_presenter import proposal_colour
+from smtc_app.ui.proposal_thumbnails import ProposalThumbnails
 
 
 def test_proposals_wait_until_enter_accepts_them(application, qtbot):
@@ -144,3 +145,13 @@ def test_the_cursor_on_a_proposal_says_what_it_is(application, qtbot):
     qtbot.mouseMove(application.window.canvas, canvas_point(application, 35, 25))
     label = application.window.status_labels.cursor_
     qtbot.waitUntil(lambda: "proposal 2, score 0.65: click accepts" in label.text())
+    press(qtbot, application, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: label.text().endswith("object 2 · accepted proposal"))
+
+
+def test_a_picture_that_comes_after_the_end_wakes_nothing(application, qtbot):
+    presenter = application.proposal_presenter
+    qtbot.waitUntil(lambda: not presenter.findChild(QTimer).isActive())
+    application.close(discard=True)
+    presenter.findChild(ProposalThumbnails).ready.emit(None)
+    assert not presenter.findChild(QTimer).isActive()
