@@ -21,6 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .appearance import Appearance
+from .exposure import Exposure
 from .lost_objects import Sighting
 from .motion import FlowEstimator, lost, to_tokens, warp
 from .propagation_config import PropagationConfig, mix
@@ -52,6 +53,7 @@ class _View:
     """A frame and what is needed of it at the fine grid."""
 
     frame: np.ndarray
+    small: np.ndarray
     grey: np.ndarray
     guide: np.ndarray
 
@@ -71,6 +73,7 @@ class FrameFusion:
         self._cells = cells
         self._flow_of = FlowEstimator()
         self._appearance = Appearance(config, device) if config.target_weight > 0 else None
+        self._exposure = Exposure()
         self._fine_size = (0, 0)
         self._previous: _View | None = None
         self._current: _View | None = None
@@ -101,7 +104,7 @@ class FrameFusion:
         self.follow(frame, labels, ids, features)
         if self._appearance is not None:
             assert self._soft is not None
-            self._appearance.learn_keyframe(frame, features, self._soft)
+            self._appearance.learn_keyframe(self._exposure.undone(frame), features, self._soft)
             self._unlearnt = 0
 
     def follow(self, frame: np.ndarray, labels: np.ndarray, ids: tuple[int, ...], features: Tensor) -> None:
@@ -124,7 +127,9 @@ class FrameFusion:
         self._current = self._view(frame)
         flow = self._flow_of(self._current.grey, self._previous.grey)
         back = self._flow_of(self._previous.grey, self._current.grey)
-        astray = lost(flow, back, tolerance=_TOLERANCE * self._cells).to(self._device)
+        astray = lost(flow, back, tolerance=_TOLERANCE * self._cells)
+        self._exposure.see(self._previous.small, self._current.small, flow.numpy(), ~astray.numpy())
+        astray = astray.to(self._device)
         self._flow = flow.to(self._device)
         self._moved = warp(self._soft[None], self._flow[None])[0]
         held = 1 - self._moved[0]
@@ -167,7 +172,8 @@ class FrameFusion:
             if not learning:
                 around = torch.zeros_like(around)
             self.between()
-            seen = self._appearance.describe(self._current.frame, features, look=(possible, around))
+            in_first_light = self._exposure.undone(self._current.frame)
+            seen = self._appearance.describe(in_first_light, features, look=(possible, around))
             self.between()
             scores = self._appearance.predict(seen)
             self.between()
@@ -210,7 +216,7 @@ class FrameFusion:
 
     def _view(self, frame: np.ndarray) -> _View:
         small = cv2.resize(frame, self._fine_size[::-1], interpolation=cv2.INTER_AREA)
-        return _View(frame, cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), lab_guide(small))
+        return _View(frame, small, cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), lab_guide(small))
 
     def _upsampled(self, maps: Tensor) -> Tensor:
         return F.interpolate(maps[None], self._fine_size, mode="bilinear", align_corners=False)[0]

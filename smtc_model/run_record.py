@@ -28,7 +28,7 @@ from .propagation_config import PropagationConfig
 
 logger = logging.getLogger(__name__)
 
-VERSION = 6
+VERSION = 7
 FIRST_S, EVERY_S = 3.0, 30.0
 _SEQUENCES = {"list": list, "tuple": tuple, "set": set, "frozenset": frozenset}
 

@@ -75,6 +75,32 @@ class Sequence:
             masks[i] = np.zeros_like(self.masks[0])
         return dataclasses.replace(self, frames=frames, masks=masks)
 
+    def dimmed(self, share: float) -> Sequence:
+        """Evenly darker (or brighter), until the last frame has this share of its light."""
+        steps = np.linspace(0, 1, len(self.frames))
+        frames = [
+            np.clip(frame * share**step, 0, 255).round().astype(np.uint8)
+            for frame, step in zip(self.frames, steps, strict=True)
+        ]
+        return dataclasses.replace(self, frames=frames)
+
+    def behind_bar(self, width: float) -> Sequence:
+        """A bar, of this share of the picture's width, passes before everything from left to right."""
+        height, columns = self.frames[0].shape[:2]
+        side = round(width * columns)
+        coarse = np.random.default_rng(0).integers(40, 160, (height // 8, max(1, side // 8), 1), np.uint8)
+        bar = cv2.resize(coarse.repeat(3, 2), (side, height), interpolation=cv2.INTER_CUBIC)
+        frames, masks = list(self.frames), dict(self.masks)
+        for i, left in enumerate(np.linspace(-side, columns, len(frames)).round().astype(int)):
+            shown = np.s_[:, max(0, left) : max(0, left + side)]
+            frames[i] = frames[i].copy()
+            part = frames[i][shown].shape[1]
+            frames[i][shown] = bar[:, max(0, -left) :][:, :part]
+            if i in masks:
+                masks[i] = masks[i].copy()
+                masks[i][shown] = 0
+        return dataclasses.replace(self, frames=frames, masks=masks)
+
 
 def reference_labels(
     model: torch.nn.Module, sequence: Sequence, first: np.ndarray, config: PropagationConfig
@@ -189,6 +215,10 @@ def run_method(method: str, arguments: argparse.Namespace, results: multiprocess
         if arguments.cut is not None:
             other = next(each for each in arguments.cut if each != name)
             sequence = sequence.with_cut(Sequence.load(arguments.root, other, len(sequence.frames)))
+        if arguments.dim is not None:
+            sequence = sequence.dimmed(arguments.dim)
+        if arguments.bar is not None:
+            sequence = sequence.behind_bar(arguments.bar)
         row = score(method, model, sequence, config, overlap=not arguments.serial)
         row["peak"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
         results.put((name, row))
@@ -225,6 +255,8 @@ def main() -> int:
         metavar=("SEQUENCE", "OTHER"),
         help="the second third of each is of this sequence, or of the other, without any of the objects",
     )
+    parser.add_argument("--dim", type=float, metavar="SHARE", help="the light fades to this share of it")
+    parser.add_argument("--bar", type=float, metavar="SHARE", help="a bar so wide passes before everything")
     parser.add_argument("--model", help="name or file; the bundled one by default")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--serial", action="store_true", help="no threads of the run's own")
