@@ -48,6 +48,7 @@ from smtc_app.ui.propagation_controller import PropagationController
 from smtc_app.ui.proposal_controller import ProposalController
 from smtc_app.ui.proposal_merge_controller import ProposalMergeController
 from smtc_app.ui.proposal_presenter import ProposalPresenter
+from smtc_app.ui.region_controller import RegionController
 from smtc_app.ui.services import Services
 from smtc_app.ui.session import Session
 from smtc_app.ui.split_controller import SplitController
@@ -134,8 +135,13 @@ class Application(QObject):
         self.views.preset = self._preset
         self.views.tool_wanted.connect(self.canvas_controller.set_tool)
         self.canvas_controller.click_taken = self.views.take_click
+        self.regions = RegionController(
+            self.window, self.session, self.frames, self.annotation, self.prompts, services, parent=self
+        )
+        self.regions.model_settings = self._model_settings
+        self.controller.listen_to(self.regions)
         self.previews = PreviewController(
-            self.window, self.session, self.annotation, self.view_jobs, parent=self
+            self.window, self.session, self.annotation, self.regions, self.view_jobs, parent=self
         )
         self.objects = ObjectController(self.window, self.session, self.annotation, parent=self)
         self.splitting = SplitController(

@@ -51,6 +51,7 @@ def make_services(settings: Settings) -> Services:
         import_mask_task=window_tasks.import_mask_task,
         import_masks_task=window_tasks.on_own_source(window_tasks.import_masks_task),
         propose_task=window_tasks.on_own_source(partial(tasks.propose_task, cache=cache)),
+        regions_task=partial(window_tasks.regions_task, cache=cache),
         propose_videos_task=dataset_tasks.propose_videos_task,
         find_new_objects_task=window_tasks.on_own_source(alarm_tasks.find_new_objects_task),
         propagate_task=window_tasks.on_own_source(window_tasks.propagate_groups_task),

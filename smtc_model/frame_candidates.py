@@ -109,6 +109,10 @@ class FrameCandidates:
             between()
         return masks
 
+    def native_regions(self, *, between: Between = go_on) -> np.ndarray:
+        """The region of each pixel int (H,W), 0 to n-1, its outline on the frame's edges."""
+        return to_native(self.regions.labels, self.frame, between=between)
+
     def _overlap(self, expected: Sequence[np.ndarray]) -> np.ndarray:
         """IoU (N,) of every node with the mask (h,w) that it overlaps most."""
         overlap = np.zeros(len(self.score))

@@ -24,6 +24,7 @@ from smtc_app.jobs.context import Cancelled, StateChoice, TaskContext
 
 if TYPE_CHECKING:
     from smtc_app.core.annotation import ProposalMask
+    from smtc_app.core.frame_regions import FrameRegions
     from smtc_app.core.mask_store import PackedMask
     from smtc_app.core.settings import CacheChoice
     from smtc_app.io.source import FrameSource
@@ -248,6 +249,39 @@ def propose_task(
     ctx.progress(0, len(order), "loading the model")
     (proposals, loaded), used, fell_back = _falls_back_to_cpu(run, device)
     return proposals, RunSummary(_summary(loaded, used), len(proposals), fell_back)
+
+
+@_task
+def regions_task(
+    ctx: TaskContext,
+    source: FrameSource,
+    frame: int,
+    *,
+    model: str | Path | None = None,
+    device: str = "auto",
+    cache: ProposalCache,
+) -> FrameRegions:
+    """The regions of a frame that belong together, of those that proposals are chosen from.
+
+    cache: where these are found, or kept.
+
+    Raises UserError as `propose_task` does.
+    """
+    from smtc_app.core.frame_regions import FrameRegions
+    from smtc_model.discovery import DiscoveryConfig
+
+    def between() -> None:
+        ctx.progress(0, 1)
+
+    def run(chosen: str) -> tuple[FrameRegions, SMTC]:
+        loaded, config = _load(model, chosen), DiscoveryConfig()
+        found = cache.use(source, loaded, config, chosen).candidates(frame, between)
+        labels = found.native_regions(between=between)
+        return FrameRegions(labels, found.tree.parent, found.value(config)), loaded
+
+    between()
+    (regions, _), _, _ = _falls_back_to_cpu(run, device)
+    return regions
 
 
 def likely_score(granularity: float) -> float:

@@ -23,6 +23,7 @@ from smtc_app.jobs.context import TaskContext
 from smtc_app.jobs.tasks import ModelSummary, RunSummary, propagate_task
 
 if TYPE_CHECKING:
+    from smtc_app.core.frame_regions import FrameRegions
     from smtc_app.io.source import FrameSource
 
 logger = logging.getLogger(__name__)
@@ -40,6 +41,14 @@ def on_own_source(task: Callable[..., Any]) -> Callable[..., Any]:
             return task(ctx, own, *args, **kwargs)
 
     return wrapped
+
+
+def regions_task(
+    ctx: TaskContext, source: FrameSource, frame: int, **settings: Any
+) -> tuple[FrameSource, int, FrameRegions]:
+    """What `tasks.regions_task` gives for a frame, with what was asked about."""
+    with source.reopen() as own:
+        return source, frame, tasks.regions_task(ctx, own, frame, **settings)
 
 
 class _PartContext:

@@ -362,6 +362,17 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ),
     A("tool_fill", "Fill", "Fill: flood the region under the click", "Tools", ("G",), "fill", True, "tool"),
     A(
+        "tool_region",
+        "Region",
+        "Region: take what belongs together under the click; Ctrl+wheel, [ and ] take less or more of it, "
+        "the right button takes it away",
+        "Tools",
+        ("Shift+G",),
+        "region",
+        checkable=True,
+        group="tool",
+    ),
+    A(
         "tool_polygon",
         "Polygon",
         "Polygon: click corners, close with a double click or Enter",
@@ -394,12 +405,18 @@ ACTIONS: tuple[ActionSpec, ...] = (
     A(
         "brush_larger",
         "Larger Brush",
-        "Make brush and eraser larger; fill more colours",
+        "Make brush and eraser larger; fill more colours; take more of a region",
         "Tools",
         ("]",),
         separator=True,
     ),
-    A("brush_smaller", "Smaller Brush", "Make brush and eraser smaller; fill fewer colours", "Tools", ("[",)),
+    A(
+        "brush_smaller",
+        "Smaller Brush",
+        "Make brush and eraser smaller; fill fewer colours; take less of a region",
+        "Tools",
+        ("[",),
+    ),
     A(
         "propose",
         "Propose Objects",

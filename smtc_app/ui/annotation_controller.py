@@ -18,6 +18,7 @@ from smtc_app.core import commands, mask_ops
 from smtc_app.core.command import counted
 from smtc_app.core.document import Document
 from smtc_app.core.errors import UserError
+from smtc_app.core.frame_regions import FrameRegions
 from smtc_app.core.mask_regions import label_ids
 from smtc_app.core.ordering import dropped, moved
 from smtc_app.ui import mask_edits, no_effect
@@ -97,6 +98,25 @@ class AnnotationController(QObject):
         """Give what is connected to the point, of its label and about its colour, to the active object."""
         image, tolerance = self._session.pixels, self.fill_tolerance
         self._draw(partial(mask_edits.flood, (x, y), image, tolerance), "Fill")
+
+    def take_region(self, regions: FrameRegions, x: int, y: int, step: int) -> None:
+        """Give what belongs together at a pixel, `step` steps more than usual, to the active object."""
+        self._draw(partial(mask_edits.region, regions, x, y, step), "Region")
+
+    def erase_region(self, regions: FrameRegions, x: int, y: int, step: int) -> None:
+        """Take what belongs together at a pixel away from the object there."""
+        session, document = self._session, self._session.document
+        if document is None:
+            return
+        under = int(document.labels(session.frame)[y, x])
+        locked = self._locked_names({under})
+        if locked or not under:
+            self.told.emit(no_effect.why_not_erased({under}, locked))
+            return
+        change = partial(mask_edits.without_region, regions, x, y, step)
+        text = f"Erase region of '{document.objects[under].name}'"
+        command = commands.ChangeLabels(session.frame, change, text, objects=(under,))
+        self._edits.push(command, text, lambda: None)
 
     def _target(self) -> int | None:
         """The object to paint, which may not exist yet; None where nothing can be painted, which is told."""
@@ -308,16 +328,24 @@ class AnnotationController(QObject):
         labels = document.labels(session.frame)
         return partial(mask_edits.refined, what, session.selection, labels, document.locked_objects)
 
+    def region_of(self, regions: FrameRegions, x: int, y: int, step: int) -> Callable[[], np.ndarray] | None:
+        """Gives the labels that `take_region` would give, in any thread; None where nothing is open."""
+        return self._shape_of(partial(mask_edits.region, regions, x, y, step))
+
     def fill_of(self, x: int, y: int) -> Callable[[], np.ndarray] | None:
         """Gives the labels that `flood_fill` would give, in any thread; None where nothing can be filled."""
+        pixels = self._session.pixels
+        if pixels is None:
+            return None
+        return self._shape_of(partial(mask_edits.flood, (x, y), pixels, self.fill_tolerance))
+
+    def _shape_of(self, change: mask_edits.Change) -> Callable[[], np.ndarray] | None:
         session, document = self._session, self._session.document
-        if document is None or session.pixels is None:
+        if document is None:
             return None
         target = session.active if session.active is not None else document.free_object_id()
-        labels = document.labels(session.frame)
-        locked = document.locked_objects
-        change = partial(mask_edits.flood, (x, y), session.pixels, self.fill_tolerance)
-        return lambda: change(labels, target, locked).labels
+        labels, locked = document.labels(session.frame), document.locked_objects
+        return partial(mask_edits.shaped, change, target, labels, locked)
 
     def set_keyframe(self, on: bool) -> None:
         """Mark this frame as a keyframe, or as none."""

@@ -49,6 +49,7 @@ class Canvas(DrawingView):
         play_requested: None; Space was tapped, not held to pan.
         anchor_set: ((x, y), reach) of the corner that an outline goes on from along edges, `reach` frame
             pixels around; answer with `set_live_wire`.
+        region_stepped: notches of the wheel, more or (below 0) less of what belongs together is wanted.
         outline_refused: the tool, polygon or lasso, whose outline was ended before it enclosed anything.
     """
 
@@ -57,6 +58,7 @@ class Canvas(DrawingView):
     drawing_begun = Signal(object)
     play_requested = Signal(object)
     anchor_set = Signal(object)
+    region_stepped = Signal(object)
     outline_refused = Signal(object)
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -65,6 +67,7 @@ class Canvas(DrawingView):
         self.setMouseTracking(True)
         self._press = QPointF()
         self._button: Qt.MouseButton | None = None
+        self._waiting = False
         self._space = SpaceHold(self)
         self._space.changed.connect(self._on_space_changed)
         self._space.tapped.connect(self.play_requested)
@@ -73,7 +76,7 @@ class Canvas(DrawingView):
     # Tools
 
     def set_tool(self, name: str) -> None:
-        """Take a tool: pick, brush, eraser, fill, polygon or lasso."""
+        """Take a tool, one of `tools.TOOLS`."""
         if name not in TOOLS:
             raise ValueError(f"tool {name!r}: must be one of {', '.join(TOOLS)}")
         if name != self._tool:
@@ -83,6 +86,11 @@ class Canvas(DrawingView):
             self._tool = name
             self._update_cursor()
             self.update()
+
+    def set_waiting(self, waiting: bool) -> None:
+        """Whether what the region tool takes is being worked out: the cursor shows it."""
+        self._waiting = bool(waiting)
+        self._update_cursor()
 
     def set_magnetic(self, on: bool) -> None:
         """Whether outlines follow the edges of the picture."""
@@ -218,10 +226,14 @@ class Canvas(DrawingView):
             self.mousePressEvent(event)
 
     def wheelEvent(self, event: QWheelEvent) -> None:
-        """Zoom at the cursor; with Ctrl change the size of the brush."""
+        """Zoom at the cursor; with Ctrl change the size of the brush, or of the region under the cursor."""
         notches = event.angleDelta().y() / 120
-        if event.modifiers() & Qt.KeyboardModifier.ControlModifier and self._tool in PAINTING:
+        control = bool(event.modifiers() & Qt.KeyboardModifier.ControlModifier)
+        if control and self._tool in PAINTING:
             self.step_brush_radius(notches)
+            event.accept()
+        elif control and self._tool == "region":
+            self.region_stepped.emit(notches)
             event.accept()
         else:
             super().wheelEvent(event)
@@ -319,6 +331,8 @@ class Canvas(DrawingView):
             shape = Qt.CursorShape.ClosedHandCursor
         elif self._space.held:
             shape = Qt.CursorShape.OpenHandCursor
+        elif self._waiting and self._tool == "region":
+            shape = Qt.CursorShape.BusyCursor
         elif self._tool == "pick":
             shape = Qt.CursorShape.ArrowCursor
         self.setCursor(shape)

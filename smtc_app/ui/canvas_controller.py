@@ -14,7 +14,7 @@ from smtc_app.ui.presenter import Presenter
 from smtc_app.ui.proposal_controller import ProposalController
 from smtc_app.ui.proposal_presenter import ProposalPresenter
 from smtc_app.ui.session import Session
-from smtc_app.ui.tools import PAINTING, TOOLS, HoverEvent
+from smtc_app.ui.tools import OUTLINED, PAINTING, TOOLS, HoverEvent
 
 OPACITY_STEP = 10
 ZOOM_STEP = 1.25
@@ -96,10 +96,15 @@ class CanvasController(QObject):
         if self._window.canvas.tool == "fill":
             slider = self._window.tolerance_slider
             slider.setValue(slider.value() + TOLERANCE_STEP * by)
+        elif self._window.canvas.tool == "region":
+            slider = self._window.region_slider
+            slider.setValue(slider.value() + by)
         elif self._window.canvas.tool in PAINTING:
             self._window.canvas.step_brush_radius(by)
         else:
-            self.told.emit("Only brush, eraser and fill have a size: take one of them first (P, E, G).")
+            self.told.emit(
+                "Only brush, eraser, fill and region have a size: take one of them first (P, E, G, Shift+G)."
+            )
 
     def _change_opacity(self, by: int) -> None:
         slider = self._window.opacity_slider
@@ -120,7 +125,7 @@ class CanvasController(QObject):
         elif event.tool == "fill":
             x, y = event.points[0]
             self._annotation.flood_fill(int(x), int(y))
-        else:
+        elif event.tool in OUTLINED:
             self._annotation.fill_polygon(event.points)
             if self._annotation.drawing:
                 self._window.canvas.hold_outline(event.points)

@@ -91,6 +91,8 @@ class Gestures:
             return None
         if intent is Intent.PICK:
             return Pick(point)
+        if intent in (Intent.REGION, Intent.REGION_OFF):
+            return StrokeEvent("region", (point,), radius_px, erasing=intent is Intent.REGION_OFF)
         return StrokeEvent("fill", (point,), radius_px) if intent is Intent.FILL else None
 
     def finish_stroke(self) -> StrokeEvent | None:

@@ -56,6 +56,8 @@ TIMELINE_HEIGHT_PX = 208
 TIMELINE_SHARE = 0.27
 """A tall window has room for more lanes."""
 LARGEST_BRUSH_PX = 200
+MOST_REGION_STEPS = 8
+"""A place has hardly ever more sizes to each side of the usual one."""
 LARGEST_TOLERANCE = 96
 """Of 255: beyond it a fill takes nearly everything."""
 
@@ -163,8 +165,7 @@ class MainWindow(QMainWindow):
 
     def show_tool_size(self, tool: str) -> None:
         """Show the slider that belongs to a tool, if any; its room stays, so that nothing beside it moves."""
-        parts = {"brush": self._brush_part, "eraser": self._brush_part, "fill": self._tolerance_part}
-        self._tool_options.setCurrentWidget(parts.get(tool, self._no_options))
+        self._tool_options.setCurrentWidget(self._option_parts.get(tool, self._no_options))
 
     def show_out_of_date(self, some: bool) -> None:
         """Name the button that brings frames up to date while there are `some` that need it."""
@@ -235,9 +236,15 @@ class MainWindow(QMainWindow):
             LARGEST_TOLERANCE,
             "How much colours may differ from the one under the click and still be filled  ([ ])",
         )
+        self.region_slider, region = _slider(
+            "Region",
+            -MOST_REGION_STEPS,
+            MOST_REGION_STEPS,
+            "How much of what belongs together a click takes, from less to more  ([ ] or Ctrl+wheel)",
+        )
         self._tool_options, self._no_options = QStackedWidget(), QWidget()
-        self._brush_part, self._tolerance_part = brush, tolerance
-        for part in (self._no_options, brush, tolerance):
+        self._option_parts = {"brush": brush, "eraser": brush, "fill": tolerance, "region": region}
+        for part in (self._no_options, brush, tolerance, region):
             self._tool_options.addWidget(part)
         self._tool_options.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Preferred)
         bar.addWidget(self._tool_options)
@@ -259,6 +266,7 @@ class MainWindow(QMainWindow):
             "tool_brush",
             "tool_eraser",
             "tool_fill",
+            "tool_region",
             "tool_polygon",
             "tool_lasso",
             "magnet",

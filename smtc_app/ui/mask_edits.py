@@ -12,6 +12,7 @@ import numpy as np
 
 from smtc_app.core import mask_ops, mask_smoothing
 from smtc_app.core.annotation import MAX_OBJECT_ID
+from smtc_app.core.frame_regions import FrameRegions
 from smtc_app.ui.tools import Drawn
 
 Change = Callable[[np.ndarray, int, Collection[int]], mask_ops.Edited]
@@ -58,6 +59,25 @@ def flood(
 ) -> mask_ops.Edited:
     """What is connected to the pixel `seed` (x, y), of its label and about its colour."""
     return mask_ops.flood_fill(labels, seed, value, image=image, tolerance=tolerance, locked_ids=locked)
+
+
+def region(
+    regions: FrameRegions, x: int, y: int, step: int, labels: np.ndarray, value: int, locked: Collection[int]
+) -> mask_ops.Edited:
+    """What belongs together at a pixel, as far as it has no label or the pixel's own; other objects keep
+    theirs."""
+    part = regions.part(x, y, step)
+    part &= (labels == 0) | (labels == labels[y, x])
+    return mask_ops.set_mask(labels, part, value, locked_ids=locked)
+
+
+def without_region(
+    regions: FrameRegions, x: int, y: int, step: int, labels: np.ndarray, locked: Collection[int]
+) -> np.ndarray:
+    """The labels when the object at a pixel does not have what belongs together there."""
+    part = regions.part(x, y, step)
+    part &= labels == labels[y, x]
+    return mask_ops.set_mask(labels, part, 0, locked_ids=locked).labels
 
 
 def shaped(change: Change, value: int, labels: np.ndarray, locked: Collection[int]) -> np.ndarray:

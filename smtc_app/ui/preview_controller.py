@@ -1,5 +1,5 @@
-"""What an edit would give, before it is made: fill under the cursor, holes, specks, grow and shrink in the
-menu, and the paths along edges that an outline may take. All of it is computed in a worker.
+"""What an edit would give, before it is made: fill and region under the cursor, holes, specks, grow and
+shrink in the menu, and the paths along edges that an outline may take. All of it is computed in a worker.
 """
 
 from __future__ import annotations
@@ -19,8 +19,11 @@ from smtc_app.ui.annotation_controller import AnnotationController
 from smtc_app.ui.latest_job import LatestJob
 from smtc_app.ui.main_window import MainWindow
 from smtc_app.ui.mask_edits import REFINEMENTS
+from smtc_app.ui.region_controller import RegionController
 from smtc_app.ui.session import Session
 
+SHOWN_AHEAD = ("fill", "region")
+"""Tools of which it is shown what a click at the cursor would do."""
 REST_MS = 70
 """The cursor rests for so long before the region under it is worked out."""
 
@@ -33,11 +36,13 @@ class PreviewController(QObject):
         window: MainWindow,
         session: Session,
         annotation: AnnotationController,
+        regions: RegionController,
         runner: JobRunner,
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
-        self._window, self._session, self._annotation = window, session, annotation
+        self._window, self._session = window, session
+        self._annotation, self._regions = annotation, regions
         self._point: tuple[int, int] | None = None
         self._wanted: object = None
         self._rest = QTimer(self)
@@ -50,10 +55,13 @@ class PreviewController(QObject):
         self._wire.answered.connect(window.canvas.set_live_wire)
         canvas, actions = window.canvas, window.actions_table
         canvas.hovered.connect(self._on_hovered)
+        canvas.stroke_finished.connect(self._on_stroke_finished)
         canvas.anchor_set.connect(self._on_anchor_set)
         actions.connect_checked("magnet", canvas.set_magnetic)
-        actions["tool_fill"].toggled.connect(self._on_fill_taken)
-        window.tolerance_slider.valueChanged.connect(self._on_tolerance_changed)
+        for tool in SHOWN_AHEAD:
+            actions[f"tool_{tool}"].toggled.connect(self._on_tool_taken)
+        window.tolerance_slider.valueChanged.connect(self._on_size_changed)
+        regions.changed.connect(self._on_size_changed)
         session.selection_changed.connect(self._on_selection_changed)
         for what in REFINEMENTS:
             actions[what].hovered.connect(partial(self._preview_refinement, what))
@@ -69,20 +77,31 @@ class PreviewController(QObject):
     @Slot(object)
     def _on_hovered(self, event: Any) -> None:
         self._point = None if event is None else (event.x, event.y)
-        if self._window.canvas.tool == "fill" and self._session.is_open:
+        if self._shown_ahead:
             self._rest.start()
 
+    @Slot(object)
+    def _on_stroke_finished(self, event: Any) -> None:
+        """What was taken away shall not be seen again as what a click would take."""
+        if event.erasing:
+            self._point = None
+            self._drop()
+
+    @property
+    def _shown_ahead(self) -> bool:
+        return self._window.canvas.tool in SHOWN_AHEAD and self._session.is_open
+
     @Slot(bool)
-    def _on_fill_taken(self, on: bool) -> None:
+    def _on_tool_taken(self, on: bool) -> None:
         if on:
             self._rest.start()
         else:
             self._drop()
 
-    @Slot(int)
-    def _on_tolerance_changed(self, _tolerance: int) -> None:
-        """More or less would be filled."""
-        if self._window.canvas.tool == "fill" and self._session.is_open:
+    @Slot(object)
+    def _on_size_changed(self, _size: object) -> None:
+        """More or less would be taken."""
+        if self._shown_ahead:
             self._rest.start()
 
     @Slot(object)
@@ -94,12 +113,15 @@ class PreviewController(QObject):
 
     @Slot()
     def _on_rest(self) -> None:
-        canvas = self._window.canvas
-        if self._point is None or canvas.tool != "fill":
+        tool = self._window.canvas.tool
+        if self._point is None or tool not in SHOWN_AHEAD:
             self._drop()
-        else:
-            what = ("fill", self._point, self._annotation.fill_tolerance)
+        elif tool == "fill":
+            what = (tool, self._point, self._annotation.fill_tolerance)
             self._ask(self._annotation.fill_of(*self._point), what)
+        else:
+            what = (tool, self._point, self._window.region_slider.value())
+            self._ask(self._regions.part_at(*self._point), what)
 
     def _preview_refinement(self, what: str) -> None:
         self._ask(self._annotation.refinement_of(what), (what, None))

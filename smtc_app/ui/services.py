@@ -44,6 +44,8 @@ class Services:
     """(ctx, path, (width, height)) -> labels, notes"""
     propose_task: Callable[..., Any]
     """(ctx, source, frames, settings...) -> ({frame: proposals}, summary); hands over (frame, proposals)"""
+    regions_task: Callable[..., Any]
+    """(ctx, source, frame, settings...) -> (source, frame, its `FrameRegions`)"""
     propose_videos_task: Callable[..., Any]
     """(ctx, entries, project_of, is_open, parameters, settings...) -> what came of each; hands over names"""
     find_new_objects_task: Callable[..., Any]

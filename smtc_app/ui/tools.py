@@ -20,8 +20,9 @@ from smtc_app.core.annotation import Box
 
 Point = tuple[float, float]
 
-TOOLS = ("pick", "brush", "eraser", "fill", "polygon", "lasso")
+TOOLS = ("pick", "brush", "eraser", "fill", "region", "polygon", "lasso")
 PAINTING = ("brush", "eraser")
+OUTLINED = ("polygon", "lasso")
 MIN_RADIUS_PX, MAX_RADIUS_PX = 0.5, 500.0
 RADIUS_STEP = 1.15
 CLOSE_DISTANCE_PX = 9
@@ -49,6 +50,8 @@ class Intent(Enum):
     STROKE = "stroke"
     ERASE = "erase"
     FILL = "fill"
+    REGION = "region"
+    REGION_OFF = "region off"
     CORNER = "corner"
     LASSO = "lasso"
     UNDO_CORNER = "undo corner"
@@ -70,19 +73,21 @@ class Drawn(NamedTuple):
 
 
 class StrokeEvent(NamedTuple):
-    """A finished gesture: `tool` is brush, eraser, fill, polygon or lasso.
+    """A finished gesture: `tool` is brush, eraser, fill, region, polygon or lasso.
 
     points     (x, y) in frame pixels, pixel (0, 0) covering [0, 1) x [0, 1): the path of brush and eraser,
-    the
-               corners of polygon and lasso (closed, at least 3), the one point of a fill (inside the frame)
+               the corners of polygon and lasso (closed, at least 3), the one point of a fill or region
+               (inside the frame)
     radius_px  of brush and eraser in frame pixels
     drawn      of brush and eraser: the labels as they were shown last
+    erasing    of a region: it is taken away
     """
 
     tool: str
     points: tuple[Point, ...]
     radius_px: float
     drawn: Drawn | None = None
+    erasing: bool = False
 
 
 class HoverEvent(NamedTuple):
@@ -103,6 +108,8 @@ def intent_of(tool: str, button: Button, *, space: bool = False, alt: bool = Fal
     if button is Button.RIGHT:
         if tool in PAINTING:
             return Intent.ERASE
+        if tool == "region":
+            return Intent.REGION_OFF
         return Intent.UNDO_CORNER if tool == "polygon" else Intent.NOTHING
     if alt or tool == "pick":
         return Intent.PICK
@@ -110,6 +117,7 @@ def intent_of(tool: str, button: Button, *, space: bool = False, alt: bool = Fal
         "brush": Intent.STROKE,
         "eraser": Intent.ERASE,
         "fill": Intent.FILL,
+        "region": Intent.REGION,
         "polygon": Intent.CORNER,
         "lasso": Intent.LASSO,
     }[tool]

@@ -170,6 +170,19 @@ def test_other_settings_need_no_frame_again_and_the_frame_in_sight_comes_first(v
     assert again.decoded > 0
 
 
+def test_a_thing_is_one_part_of_the_regions_which_proposals_are_chosen_from(video):
+    cache, footage = ProposalCache(), Footage(video)
+    settings = {"model": MODEL, "device": "cpu", "cache": cache}
+    regions = tasks.regions_task(RecordingContext(), footage, 3, **settings)
+    assert regions.shape == (HEIGHT, WIDTH)
+    truth, x, y = _square(3) > 0, 24 + 4 * 3 + 16, 48
+    parts = [regions.part(x, y, step) for step in regions.steps(x, y)]
+    assert max((part & truth).sum() / (part | truth).sum() for part in parts) > 0.9
+    decoded = footage.decoded
+    tasks.propose_task(RecordingContext(), footage, [3], **settings)
+    assert footage.decoded == decoded
+
+
 def test_what_is_labelled_is_not_proposed_again(video):
     document = Document(FRAMES, (WIDTH, HEIGHT))
     stack = UndoStack(document)

@@ -138,26 +138,27 @@ def test_the_size_keys_without_a_tool_that_has_a_size(parts, qtbot):
     press(qtbot, parts, Qt.Key.Key_I)
     radius_px = parts.window.canvas.brush_radius_px
     text = unchanged(parts, lambda: press(qtbot, parts, Qt.Key.Key_BracketRight))
-    assert "brush, eraser and fill" in text
+    assert "brush, eraser, fill and region" in text
     assert parts.window.canvas.brush_radius_px == radius_px
 
 
 def test_every_tool_shows_its_own_options_and_nothing_moves(parts, qtbot):
     window = parts.window
+    sliders = window.brush_slider, window.tolerance_slider, window.region_slider
     places = set()
     for tool, shown in {
         "pick": None,
         "brush": window.brush_slider,
         "eraser": window.brush_slider,
         "fill": window.tolerance_slider,
+        "region": window.region_slider,
         "polygon": None,
         "lasso": None,
     }.items():
         parts.canvas_controller.set_tool(tool)
         qtbot.waitUntil(
             lambda shown=shown: (
-                [slider for slider in (window.brush_slider, window.tolerance_slider) if slider.isVisible()]
-                == ([] if shown is None else [shown])
+                [slider for slider in sliders if slider.isVisible()] == ([] if shown is None else [shown])
             )
         )
         places.add((window.opacity_slider.mapTo(window, window.opacity_slider.pos()).x(), window.canvas.x()))

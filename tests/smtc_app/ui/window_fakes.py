@@ -12,6 +12,7 @@ from smtc_app.core.dataset import Dataset, VideoEntry
 from smtc_app.core.document import Document, ProposalMask
 from smtc_app.core.errors import UserError
 from smtc_app.core.export import ExportResult
+from smtc_app.core.frame_regions import FrameRegions
 from smtc_app.core.views import (
     LabelReasons,
     LabelVote,
@@ -156,6 +157,16 @@ def propose_task(ctx, source, frames, *, max_objects=10, granularity=0.5, first_
     return found, SUMMARY
 
 
+def regions_task(ctx, source, frame, **_settings):
+    """The left half, which is two quarters one above the other, and the right half."""
+    ctx.progress(0, 1)
+    labels = np.full((SIZE[1], SIZE[0]), 2)
+    labels[:, : SIZE[0] // 2] = 0
+    labels[SIZE[1] // 2 :, : SIZE[0] // 2] = 1
+    parent, worth = np.array([3, 3, 4, 4, -1]), np.array([0.2, 0.2, 0.3, 0.5, 0])
+    return source, frame, FrameRegions(labels, parent, worth)
+
+
 def propose_videos_task(ctx, entries, project_of, is_open, parameters, **_settings):
     names = [entry.name for entry in entries if not is_open(entry.name)]
     for done, name in enumerate(names):
@@ -288,6 +299,7 @@ def make_services(folder: Path, **changes):
         "import_masks_task": lambda ctx, source, folder: [],
         "import_mask_task": lambda ctx, path, size: (square(0, 0).astype(np.uint16) * 3, ["Repaired."]),
         "propose_task": propose_task,
+        "regions_task": regions_task,
         "propose_videos_task": propose_videos_task,
         "find_new_objects_task": lambda ctx, source, frames, keyframes, **settings: [],
         "propagate_task": propagate_task,
