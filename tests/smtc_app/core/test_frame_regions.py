@@ -1,4 +1,4 @@
-"""Parts of a frame: levels grow and contain one another; the usual one looks most like a thing."""
+"""Parts of a frame: levels grow and contain one another; the usual one is a thing around the place."""
 
 from __future__ import annotations
 
@@ -43,8 +43,6 @@ def test_every_level_is_what_lies_below_its_node(count, seed, x, y):
     regions = FrameRegions(labels, parent, worth)
     levels = regions.levels(x, y)
     assert levels[0] == labels[y, x]
-    usual = regions.usual_level(levels)
-    assert worth[levels[usual]] == worth[levels].max()
     parts = [regions.part(x, y, step) for step in regions.steps(x, y)]
     assert len(parts) == len(levels)
     for level, part in zip(levels, parts, strict=True):
@@ -54,6 +52,21 @@ def test_every_level_is_what_lies_below_its_node(count, seed, x, y):
         assert GROWTH * smaller.sum() <= larger.sum() <= LARGEST_SHARE * labels.size
     assert np.array_equal(regions.part(x, y, -99), parts[0])
     assert np.array_equal(regions.part(x, y, 99), parts[-1])
+
+
+def bands(worth: list[float]) -> FrameRegions:
+    """A column of 10, the one of 10 to its right, both, and the rest."""
+    labels = np.full((60, 100), 2)
+    labels[:, :10], labels[:, 10:20] = 0, 1
+    return FrameRegions(labels, np.array([3, 3, 4, 4, -1]), np.array(worth))
+
+
+def test_what_looks_most_like_a_thing_is_taken_where_one_clicks_in_its_middle():
+    assert bands([0.2, 0.2, 0, 0.9, 0]).part(9, 30, 0)[:, :20].all()
+    assert bands([0.2, 0.2, 0, 0.9, 0]).part(10, 30, 0)[:, :20].all()
+    beside = bands([0.6, 0.2, 0, 0.9, 0]).part(4, 30, 0)
+    assert beside[:, :10].all(), "in the middle of the left one, at the rim of both"
+    assert not beside[:, 10:].any()
 
 
 def test_a_frame_of_one_region_has_one_level():
