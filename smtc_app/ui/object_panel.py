@@ -247,18 +247,24 @@ class ObjectPanel(QWidget):
         self.find_ended.emit(None)
 
     def _update_note(self) -> None:
-        propose, new = self._actions.key_text("propose"), self._actions.key_text("new_object")
         c = Theme.current().colours
         if self._all_rows:
             self._note.setText("No object has this number or name.")
             return
         key = f"<span style='color:{c.text}; font-weight:600'>"
+        ways = (
+            ("propose", "proposes objects on this frame"),
+            ("tool_region", "takes the region under a click"),
+            ("new_object", "starts one that you paint yourself"),
+        )
+        rows = "".join(
+            f"<tr><td style='padding:0 10px 5px 0'>{key}{self._actions.key_text(action)}</span></td>"
+            f"<td>{text}</td></tr>"
+            for action, text in ways
+        )
         self._note.setText(
-            f"<p style='margin:0 0 8px'>No objects yet.</p><table cellspacing='0' style='margin-top:8px'>"
-            f"<tr><td style='padding:0 10px 5px 0'>{key}{propose}</span></td>"
-            f"<td>proposes objects on this frame</td></tr>"
-            f"<tr><td style='padding:0 10px 0 0'>{key}{new}</span></td>"
-            f"<td>starts one that you paint yourself</td></tr></table>"
+            f"<p style='margin:0 0 8px'>No objects yet.</p>"
+            f"<table cellspacing='0' style='margin-top:8px'>{rows}</table>"
         )
 
     def _on_renamed(self, object_id: int, name: str) -> None:

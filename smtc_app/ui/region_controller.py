@@ -122,7 +122,8 @@ class RegionController(QObject):
         found = self._here()
         if found is None:
             self.told.emit("The regions of this frame are still being worked out: click again in a moment.")
-            self._ask()
+            if not self._search.busy:
+                self._ask()
             return
         x, y = (int(value) for value in event.points[0])
         if event.erasing:
