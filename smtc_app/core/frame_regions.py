@@ -19,6 +19,8 @@ LARGEST_SHARE = 0.6
 MIDDLE_POWER = 3
 """People click in the middle of what they mean: how much that counts beside the looks of it."""
 _LEAST_MIDDLE = 1e-3
+_BAND_ROWS = 64
+"""NumPy lets no other thread go on while it looks things up, so a large frame takes several steps."""
 COARSE_SIDE_PX = 320
 """Of the grid on which the middle of a part is found."""
 
@@ -39,11 +41,15 @@ class FrameRegions:
         self._first, self._stop = _leaf_ranges(self._parent)
         regions = np.flatnonzero(self._stop - self._first == 1)
         # In this order the regions of every node follow one another, so that a node is a range of numbers.
-        self._labels = self._first.astype(np.uint16)[labels]
+        number, sizes = self._first.astype(np.uint16), np.zeros(len(regions), np.int64)
+        self._labels = np.empty(labels.shape, np.uint16)
+        for start in range(0, len(labels), _BAND_ROWS):
+            band = self._labels[start : start + _BAND_ROWS]
+            band[:] = number[labels[start : start + _BAND_ROWS]]
+            sizes += np.bincount(band.ravel(), minlength=len(sizes))
         self._leaf = regions[np.argsort(self._first[regions])]
         self._stride = max(1, max(labels.shape) // COARSE_SIDE_PX)
         self._coarse = np.ascontiguousarray(self._labels[:: self._stride, :: self._stride])
-        sizes = np.bincount(self._labels.ravel(), minlength=int(self._stop.max()))
         below = np.concatenate([[0], sizes.cumsum()])
         self._area = below[self._stop] - below[self._first]
 
