@@ -9,6 +9,8 @@ Letters: H x W pixels of the frame, n regions, N nodes of the tree.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import cv2
 import numpy as np
 
@@ -48,6 +50,7 @@ class FrameRegions:
             band[:] = number[labels[start : start + _BAND_ROWS]]
             sizes += np.bincount(band.ravel(), minlength=len(sizes))
         self._leaf = regions[np.argsort(self._first[regions])]
+        self._known: dict[int, tuple[list[int], int]] = {}  # region -> its levels, and the usual one
         self._stride = max(1, max(labels.shape) // COARSE_SIDE_PX)
         self._coarse = np.ascontiguousarray(self._labels[:: self._stride, :: self._stride])
         below = np.concatenate([[0], sizes.cumsum()])
@@ -63,9 +66,33 @@ class FrameRegions:
         """H, W"""
         return self._labels.shape
 
-    def levels(self, x: int, y: int) -> list[int]:
-        """The nodes that the pixel (x, y) lies in, smallest first, each clearly larger than the last."""
-        node = int(self._leaf[self._labels[y, x]])
+    def levels(self, x: int, y: int) -> tuple[list[int], int]:
+        """The nodes that the pixel (x, y) lies in, smallest first, each clearly larger than the last; and
+        which of them is usual: it looks most like a thing in the middle of which the pixel's region lies.
+        """
+        region = int(self._leaf[self._labels[y, x]])
+        if region not in self._known:
+            chosen = self._chain(region)
+            self._known[region] = chosen, self._usual(chosen)
+        return self._known[region]
+
+    def part(self, points: Iterable[tuple[int, int]], step: int) -> np.ndarray:
+        """bool (H,W): what belongs to any of the pixels (x, y), some steps more (or less) than usual."""
+        nodes = set()
+        for x, y in points:
+            levels, usual = self.levels(x, y)
+            nodes.add(levels[min(max(usual + step, 0), len(levels) - 1)])
+        part = np.zeros(self._labels.shape, bool)
+        for first, stop in _joined(sorted((int(self._first[n]), int(self._stop[n])) for n in nodes)):
+            part |= (self._labels >= first) & (self._labels < stop)
+        return part
+
+    def steps(self, x: int, y: int) -> range:
+        """The steps from the usual level that change anything at the pixel (x, y)."""
+        levels, usual = self.levels(x, y)
+        return range(-usual, len(levels) - usual)
+
+    def _chain(self, node: int) -> list[int]:
         chosen = [node]
         largest = LARGEST_SHARE * self._labels.size
         while (node := int(self._parent[node])) >= 0 and self._area[node] <= largest:
@@ -73,32 +100,29 @@ class FrameRegions:
                 chosen.append(node)
         return chosen
 
-    def usual_level(self, x: int, y: int, levels: list[int]) -> int:
-        """Which of the levels looks most like a thing in the middle of which the pixel (x, y) lies."""
-        place = y // self._stride, x // self._stride
+    def _usual(self, levels: list[int]) -> int:
+        place = self._inside(levels[0])
         middle = []
         for node in levels:
-            inside = np.pad(
-                self._part(self._coarse, node).view(np.uint8), 1
-            )  # the frame's rim is an outline, too
-            depth = cv2.distanceTransform(inside, cv2.DIST_L2, 3)[1:-1, 1:-1]
-            middle.append(max(depth[place] / max(float(depth.max()), 1.0), _LEAST_MIDDLE))
+            padded = np.pad(self._inside(node).view(np.uint8), 1)  # the frame's rim is an outline, too
+            depth = cv2.distanceTransform(padded, cv2.DIST_L2, 3)[1:-1, 1:-1]
+            here = float(depth[place].max()) if place.any() else 0.0
+            middle.append(max(here / max(float(depth.max()), 1.0), _LEAST_MIDDLE))
         return int((self._worth[levels] * np.power(middle, MIDDLE_POWER)).argmax())
 
-    def part(self, x: int, y: int, step: int) -> np.ndarray:
-        """bool (H,W): what belongs to the pixel (x, y), some steps more (or less, below 0) than usual."""
-        levels = self.levels(x, y)
-        node = levels[min(max(self.usual_level(x, y, levels) + step, 0), len(levels) - 1)]
-        return self._part(self._labels, node)
+    def _inside(self, node: int) -> np.ndarray:
+        return (self._coarse >= self._first[node]) & (self._coarse < self._stop[node])
 
-    def steps(self, x: int, y: int) -> range:
-        """The steps from the usual level that change anything at the pixel (x, y)."""
-        levels = self.levels(x, y)
-        usual = self.usual_level(x, y, levels)
-        return range(-usual, len(levels) - usual)
 
-    def _part(self, labels: np.ndarray, node: int) -> np.ndarray:
-        return (labels >= self._first[node]) & (labels < self._stop[node])
+def _joined(ranges: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Sorted ranges, those that overlap or follow one another made one."""
+    joined: list[tuple[int, int]] = []
+    for first, stop in ranges:
+        if joined and first <= joined[-1][1]:
+            joined[-1] = joined[-1][0], max(stop, joined[-1][1])
+        else:
+            joined.append((first, stop))
+    return joined
 
 
 def _leaf_ranges(parent: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

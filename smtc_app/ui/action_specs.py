@@ -364,8 +364,8 @@ ACTIONS: tuple[ActionSpec, ...] = (
     A(
         "tool_region",
         "Region",
-        "Region: take what belongs together under the click; Ctrl+wheel, [ and ] take less or more of it, "
-        "the right button takes it away",
+        "Region: take what belongs together under a click or along a drag; Ctrl+wheel, [ and ] take less or "
+        "more of it, the right button takes it away",
         "Tools",
         ("Shift+G",),
         "region",

@@ -99,21 +99,22 @@ class AnnotationController(QObject):
         image, tolerance = self._session.pixels, self.fill_tolerance
         self._draw(partial(mask_edits.flood, (x, y), image, tolerance), "Fill")
 
-    def take_region(self, regions: FrameRegions, x: int, y: int, step: int) -> None:
-        """Give what belongs together at a pixel, `step` steps more than usual, to the active object."""
-        self._draw(partial(mask_edits.region, regions, x, y, step), "Region")
+    def take_region(self, regions: FrameRegions, points: Sequence[tuple[int, int]], step: int) -> None:
+        """Give what belongs together at pixels (x, y), `step` steps more than usual, to the active object."""
+        self._draw(partial(mask_edits.region, regions, points, step), "Region")
 
-    def erase_region(self, regions: FrameRegions, x: int, y: int, step: int) -> None:
-        """Take what belongs together at a pixel away from the object there."""
+    def erase_region(self, regions: FrameRegions, points: Sequence[tuple[int, int]], step: int) -> None:
+        """Take what belongs together at pixels (x, y) away from the object at the first of them."""
         session, document = self._session, self._session.document
         if document is None:
             return
+        x, y = points[0]
         under = int(document.labels(session.frame)[y, x])
         locked = self._locked_names({under})
         if locked or not under:
             self.told.emit(no_effect.why_not_erased({under}, locked))
             return
-        change = partial(mask_edits.without_region, regions, x, y, step)
+        change = partial(mask_edits.shaped, partial(mask_edits.region, regions, points, step), 0)
         text = f"Erase region of '{document.objects[under].name}'"
         command = commands.ChangeLabels(session.frame, change, text, objects=(under,))
         self._edits.push(command, text, lambda: None)
@@ -328,9 +329,12 @@ class AnnotationController(QObject):
         labels = document.labels(session.frame)
         return partial(mask_edits.refined, what, session.selection, labels, document.locked_objects)
 
-    def region_of(self, regions: FrameRegions, x: int, y: int, step: int) -> Callable[[], np.ndarray] | None:
-        """Gives the labels that `take_region` would give, in any thread; None where nothing is open."""
-        return self._shape_of(partial(mask_edits.region, regions, x, y, step))
+    def region_of(
+        self, regions: FrameRegions, points: Sequence[tuple[int, int]], step: int, *, erasing: bool
+    ) -> Callable[[], np.ndarray] | None:
+        """Gives the labels that `take_region` or `erase_region` would give, in any thread; None where
+        nothing is open."""
+        return self._shape_of(partial(mask_edits.region, regions, points, step), erasing=erasing)
 
     def fill_of(self, x: int, y: int) -> Callable[[], np.ndarray] | None:
         """Gives the labels that `flood_fill` would give, in any thread; None where nothing can be filled."""
@@ -339,11 +343,15 @@ class AnnotationController(QObject):
             return None
         return self._shape_of(partial(mask_edits.flood, (x, y), pixels, self.fill_tolerance))
 
-    def _shape_of(self, change: mask_edits.Change) -> Callable[[], np.ndarray] | None:
+    def _shape_of(
+        self, change: mask_edits.Change, *, erasing: bool = False
+    ) -> Callable[[], np.ndarray] | None:
         session, document = self._session, self._session.document
         if document is None:
             return None
-        target = session.active if session.active is not None else document.free_object_id()
+        target = 0
+        if not erasing:
+            target = session.active if session.active is not None else document.free_object_id()
         labels, locked = document.labels(session.frame), document.locked_objects
         return partial(mask_edits.shaped, change, target, labels, locked)
 

@@ -35,7 +35,14 @@ _BUTTONS = {
     Qt.MouseButton.MiddleButton: Button.MIDDLE,
     Qt.MouseButton.RightButton: Button.RIGHT,
 }
-_DRAWING = (Intent.STROKE, Intent.ERASE, Intent.CORNER, Intent.LASSO)
+_DRAWING = (
+    Intent.STROKE,
+    Intent.ERASE,
+    Intent.REGION,
+    Intent.REGION_OFF,
+    Intent.CORNER,
+    Intent.LASSO,
+)
 _FINISH_KEYS = (Qt.Key.Key_Return, Qt.Key.Key_Enter)
 
 
@@ -92,6 +99,12 @@ class Canvas(DrawingView):
         self._waiting = bool(waiting)
         self._update_cursor()
 
+    @property
+    def sweep(self) -> tuple[tuple[tuple[float, float], ...], bool] | None:
+        """The places (x, y) that the region tool has gone over with the button down, and whether that takes
+        away; None while it is up."""
+        return self._gestures.sweep
+
     def set_magnetic(self, on: bool) -> None:
         """Whether outlines follow the edges of the picture."""
         self._magnet.on = bool(on)
@@ -141,9 +154,11 @@ class Canvas(DrawingView):
         if intent is Intent.PAN:
             self._pan_from, self._space.used = event.position(), True
             self._update_cursor()
-        elif self._gestures.stroke is not None:
+        elif self._gestures.painting:
             self._begin_preview()
             self._paint_piece(self._gestures.move(point, dragged=False, spacing_px=0))
+        elif self._gestures.stroke is not None:
+            self._gestures.move(point, dragged=False, spacing_px=0)
         elif closed is not None:
             self.stroke_finished.emit(closed)
         if intent in (Intent.CORNER, Intent.UNDO_CORNER):

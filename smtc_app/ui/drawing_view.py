@@ -85,7 +85,7 @@ class DrawingView(PictureView):
         super().set_labels(labels, dirty_box)
         self.drop_outline()
         self._labels, self._preview, self._edit_box = labels, None, None
-        if self._gestures.stroke is not None:
+        if self._gestures.painting:
             self._begin_preview()
             self._paint_piece(self._gestures.stroke.points or None)
 

@@ -33,6 +33,18 @@ class Gestures:
         return self.stroke is not None or self.outline is not None
 
     @property
+    def painting(self) -> bool:
+        """Whether the stroke in progress is one of brush or eraser."""
+        return self.stroke is not None and self.intent in (Intent.STROKE, Intent.ERASE)
+
+    @property
+    def sweep(self) -> tuple[tuple[Point, ...], bool] | None:
+        """The places of the region tool's stroke in progress, and whether it takes away; None without one."""
+        if self.stroke is None or self.painting:
+            return None
+        return tuple(self.stroke.points), self.intent is Intent.REGION_OFF
+
+    @property
     def erasing(self) -> bool:
         """Whether the stroke in progress erases."""
         return self.stroke is not None and self.intent is Intent.ERASE
@@ -45,7 +57,7 @@ class Gestures:
         via: the points that the line to this one runs through.
         """
         self.intent = intent
-        if intent in (Intent.STROKE, Intent.ERASE):
+        if intent in (Intent.STROKE, Intent.ERASE, Intent.REGION, Intent.REGION_OFF):
             self.stroke = Stroke(radius_px)
         elif intent is Intent.LASSO:
             self.outline = Outline([point], point)
@@ -91,16 +103,17 @@ class Gestures:
             return None
         if intent is Intent.PICK:
             return Pick(point)
-        if intent in (Intent.REGION, Intent.REGION_OFF):
-            return StrokeEvent("region", (point,), radius_px, erasing=intent is Intent.REGION_OFF)
         return StrokeEvent("fill", (point,), radius_px) if intent is Intent.FILL else None
 
     def finish_stroke(self) -> StrokeEvent | None:
         """End the stroke in progress, whether the button is down or not; None without one."""
         if self.stroke is None:
             return None
-        tool = "eraser" if self.intent is Intent.ERASE else "brush"
-        event = StrokeEvent(tool, tuple(self.stroke.points), self.stroke.radius_px)
+        points, radius_px = tuple(self.stroke.points), self.stroke.radius_px
+        if self.painting:
+            event = StrokeEvent("eraser" if self.erasing else "brush", points, radius_px)
+        else:
+            event = StrokeEvent("region", points, radius_px, erasing=self.intent is Intent.REGION_OFF)
         self.intent, self.stroke = Intent.NOTHING, None
         return event
 

@@ -62,22 +62,21 @@ def flood(
 
 
 def region(
-    regions: FrameRegions, x: int, y: int, step: int, labels: np.ndarray, value: int, locked: Collection[int]
+    regions: FrameRegions,
+    points: Sequence[tuple[int, int]],
+    step: int,
+    labels: np.ndarray,
+    value: int,
+    locked: Collection[int],
 ) -> mask_ops.Edited:
-    """What belongs together at a pixel, as far as it has no label or the pixel's own; other objects keep
-    theirs."""
-    part = regions.part(x, y, step)
-    part &= (labels == 0) | (labels == labels[y, x])
-    return mask_ops.set_mask(labels, part, value, locked_ids=locked)
-
-
-def without_region(
-    regions: FrameRegions, x: int, y: int, step: int, labels: np.ndarray, locked: Collection[int]
-) -> np.ndarray:
-    """The labels when the object at a pixel does not have what belongs together there."""
-    part = regions.part(x, y, step)
-    part &= labels == labels[y, x]
-    return mask_ops.set_mask(labels, part, 0, locked_ids=locked).labels
+    """What belongs together at some pixels (x, y), as far as it has no label or that of the first of them:
+    other objects keep theirs. With value 0 it is taken away from the object at the first."""
+    x, y = points[0]
+    theirs = labels == labels[y, x]
+    if value:
+        theirs |= labels == 0
+    theirs &= regions.part(points, step)
+    return mask_ops.set_mask(labels, theirs, value, locked_ids=locked)
 
 
 def shaped(change: Change, value: int, labels: np.ndarray, locked: Collection[int]) -> np.ndarray:

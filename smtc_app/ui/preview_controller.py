@@ -77,7 +77,8 @@ class PreviewController(QObject):
     @Slot(object)
     def _on_hovered(self, event: Any) -> None:
         self._point = None if event is None else (event.x, event.y)
-        if self._shown_ahead:
+        sweeping = self._window.canvas.sweep is not None
+        if self._shown_ahead and not (sweeping and self._rest.isActive()):
             self._rest.start()
 
     @Slot(object)
@@ -120,7 +121,7 @@ class PreviewController(QObject):
             what = (tool, self._point, self._annotation.fill_tolerance)
             self._ask(self._annotation.fill_of(*self._point), what)
         else:
-            what = (tool, self._point, self._window.region_slider.value())
+            what = (tool, self._point, self._window.region_slider.value(), self._window.canvas.sweep)
             self._ask(self._regions.part_at(*self._point), what)
 
     def _preview_refinement(self, what: str) -> None:

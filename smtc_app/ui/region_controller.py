@@ -1,4 +1,4 @@
-"""The region tool: a click takes what belongs together under the cursor, of the size that the person sets.
+"""The region tool: what belongs together under a click, or wherever a stroke leads, of the size that is set.
 
 The regions of a frame take the model a moment. They are asked for when the tool is taken and when the frame
 changes with the tool in the hand, and kept for the last few frames. What a click would take is shown before
@@ -7,8 +7,10 @@ changes with the tool in the hand, and kept for the last few frames. What a clic
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,6 +27,8 @@ from smtc_app.ui.session import Session
 
 REST_MS = 150
 """A frame is looked at for so long before its regions are worked out."""
+SPACING_PX = 4
+"""Along a stroke, so that a fast hand misses no region."""
 KEPT_BYTES = 64 << 20
 """Of regions; those of the frame in sight are kept however large."""
 
@@ -75,9 +79,14 @@ class RegionController(QObject):
         session.closed.connect(self._forget)
 
     def part_at(self, x: int, y: int) -> Callable[[], np.ndarray] | None:
-        """Gives the labels after a click on a pixel, in any thread; None where it is not known yet."""
+        """Gives the labels after a click on a pixel, or what is swept over so far, in any thread; None where
+        they are not known yet."""
         found = self._here()
-        return None if found is None else self._annotation.region_of(found, x, y, self._step)
+        if found is None:
+            return None
+        points, erasing = self._window.canvas.sweep or ((), False)
+        places = _places((*points, (x, y)), found)
+        return self._annotation.region_of(found, places, self._step, erasing=erasing)
 
     @property
     def _step(self) -> int:
@@ -125,11 +134,11 @@ class RegionController(QObject):
             if not self._search.busy:
                 self._ask()
             return
-        x, y = (int(value) for value in event.points[0])
-        if event.erasing:
-            self._annotation.erase_region(found, x, y, self._step)
-        else:
-            self._annotation.take_region(found, x, y, self._step)
+        places = _places(event.points, found)
+        if places and event.erasing:
+            self._annotation.erase_region(found, places, self._step)
+        elif places:
+            self._annotation.take_region(found, places, self._step)
 
     @Slot(object)
     def _on_stepped(self, notches: float) -> None:
@@ -162,3 +171,14 @@ class RegionController(QObject):
     def _forget(self, _nothing: object) -> None:
         self._kept.clear()
         self._search.drop()
+
+
+def _places(points: Sequence[tuple[float, float]], regions: FrameRegions) -> list[tuple[int, int]]:
+    """Pixels (x, y) of the frame along the line through points, each once, in order."""
+    height, width = regions.shape
+    line = list(points[:1])
+    for (x0, y0), (x1, y1) in itertools.pairwise(points):
+        pieces = math.ceil(math.dist((x0, y0), (x1, y1)) / SPACING_PX)
+        line += [(x0 + (x1 - x0) * i / pieces, y0 + (y1 - y0) * i / pieces) for i in range(1, pieces + 1)]
+    pixels = dict.fromkeys((math.floor(x), math.floor(y)) for x, y in line)
+    return [(x, y) for x, y in pixels if 0 <= x < width and 0 <= y < height]

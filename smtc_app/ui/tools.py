@@ -1,8 +1,8 @@
 """What the mouse does with each tool: pure decisions and drafts, no Qt.
 
-A press becomes an `Intent` (`intent_of`), a drag with brush or eraser collects a `Stroke`, clicks and drags
-with polygon or lasso an `Outline`. A finished gesture is a `StrokeEvent`; whoever receives it changes the
-document. To add a tool: a name in `TOOLS`, its intent in `intent_of`.
+A press becomes an `Intent` (`intent_of`), a drag with brush, eraser or region collects a `Stroke`, clicks and
+drags with polygon or lasso an `Outline`. A finished gesture is a `StrokeEvent`; whoever receives it changes
+the document. To add a tool: a name in `TOOLS`, its intent in `intent_of`.
 """
 
 from __future__ import annotations
@@ -76,8 +76,8 @@ class StrokeEvent(NamedTuple):
     """A finished gesture: `tool` is brush, eraser, fill, region, polygon or lasso.
 
     points     (x, y) in frame pixels, pixel (0, 0) covering [0, 1) x [0, 1): the path of brush and eraser,
-               the corners of polygon and lasso (closed, at least 3), the one point of a fill or region
-               (inside the frame)
+               the corners of polygon and lasso (closed, at least 3), the one point of a fill (inside the
+               frame), the places of a region
     radius_px  of brush and eraser in frame pixels
     drawn      of brush and eraser: the labels as they were shown last
     erasing    of a region: it is taken away

@@ -50,7 +50,7 @@ def clicked(regions: FrameRegions, truth: np.ndarray, steps: int, previews: list
         for step in regions.steps(x, y):
             if abs(step) <= steps:
                 start = time.perf_counter()
-                part = regions.part(x, y, step)
+                part = regions.part([(x, y)], step)
                 previews.append(time.perf_counter() - start)
                 tried.append(mask | part if adding else mask & ~part)
         mask = max(tried, key=lambda each: jaccard(truth, each))

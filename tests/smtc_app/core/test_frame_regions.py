@@ -41,44 +41,54 @@ def under(node: int, parent: np.ndarray, count: int) -> list[int]:
 def test_every_level_is_what_lies_below_its_node(count, seed, x, y):
     labels, parent, worth = merged_at_random(count, seed)
     regions = FrameRegions(labels, parent, worth)
-    levels = regions.levels(x, y)
+    levels, usual = regions.levels(x, y)
     assert levels[0] == labels[y, x]
-    parts = [regions.part(x, y, step) for step in regions.steps(x, y)]
+    parts = [regions.part([(x, y)], step) for step in regions.steps(x, y)]
     assert len(parts) == len(levels)
+    assert np.array_equal(parts[usual], regions.part([(x, y)], 0))
     for level, part in zip(levels, parts, strict=True):
         assert np.array_equal(part, np.isin(labels, under(level, parent, count)))
     for smaller, larger in itertools.pairwise(parts):
         assert larger[smaller].all()
         assert GROWTH * smaller.sum() <= larger.sum() <= LARGEST_SHARE * labels.size
-    assert np.array_equal(regions.part(x, y, -99), parts[0])
-    assert np.array_equal(regions.part(x, y, 99), parts[-1])
+    assert np.array_equal(regions.part([(x, y)], -99), parts[0])
+    assert np.array_equal(regions.part([(x, y)], 99), parts[-1])
 
 
-def bands(worth: list[float]) -> FrameRegions:
-    """A column of 10, the one of 10 to its right, both, and the rest."""
+@given(
+    count=st.integers(2, 30),
+    seed=st.integers(0, 1000),
+    points=st.lists(st.tuples(st.integers(0, 19), st.integers(0, 11)), max_size=8),
+    step=st.integers(-3, 3),
+)
+def test_several_places_take_what_each_of_them_takes(count, seed, points, step):
+    regions = FrameRegions(*merged_at_random(count, seed))
+    together = np.zeros((12, 20), bool)
+    for point in points:
+        together |= regions.part([point], step)
+    assert np.array_equal(regions.part(points, step), together)
+
+
+def test_what_looks_most_like_a_thing_is_taken_in_its_middle():
     labels = np.full((60, 100), 2)
-    labels[:, :10], labels[:, 10:20] = 0, 1
-    return FrameRegions(labels, np.array([3, 3, 4, 4, -1]), np.array(worth))
-
-
-def test_what_looks_most_like_a_thing_is_taken_where_one_clicks_in_its_middle():
-    assert bands([0.2, 0.2, 0, 0.9, 0]).part(9, 30, 0)[:, :20].all()
-    assert bands([0.2, 0.2, 0, 0.9, 0]).part(10, 30, 0)[:, :20].all()
-    beside = bands([0.6, 0.2, 0, 0.9, 0]).part(4, 30, 0)
-    assert beside[:, :10].all(), "in the middle of the left one, at the rim of both"
-    assert not beside[:, 10:].any()
+    labels[:, :15], labels[:, 15:50] = 0, 1
+    regions = FrameRegions(labels, np.array([3, 3, 4, 4, -1]), np.array([0.3, 0.3, 0, 0.9, 0]))
+    both = labels < 2
+    assert np.array_equal(regions.part([(30, 30)], 0), both)
+    assert np.array_equal(regions.part([(5, 30)], 0), labels == 0), "at the rim of both"
+    assert np.array_equal(regions.part([(5, 30)], 1), both)
 
 
 def test_a_frame_of_one_region_has_one_level():
     regions = FrameRegions(np.zeros((4, 6), int), np.array([-1]), np.zeros(1))
     assert list(regions.steps(3, 2)) == [0]
-    assert regions.part(3, 2, 0).all()
+    assert regions.part([(3, 2)], 0).all()
 
 
 def test_a_region_that_no_pixel_shows_is_no_harm():
     regions = FrameRegions(np.array([[0, 0, 2, 2]]), np.array([3, 3, 4, 4, -1]), np.array([1, 1, 1, 2, 0]))
-    assert regions.part(0, 0, 0).tolist() == [[True, True, False, False]]
-    assert regions.part(3, 0, 0).tolist() == [[False, False, True, True]]
+    assert regions.part([(0, 0)], 0).tolist() == [[True, True, False, False]]
+    assert regions.part([(3, 0)], 0).tolist() == [[False, False, True, True]]
 
 
 def test_worths_that_do_not_fit_the_tree_are_refused():

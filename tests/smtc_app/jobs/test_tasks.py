@@ -176,7 +176,7 @@ def test_a_thing_is_one_part_of_the_regions_which_proposals_are_chosen_from(vide
     regions = tasks.regions_task(RecordingContext(), footage, 3, **settings)
     assert regions.shape == (HEIGHT, WIDTH)
     truth, x, y = _square(3) > 0, 24 + 4 * 3 + 16, 48
-    parts = [regions.part(x, y, step) for step in regions.steps(x, y)]
+    parts = [regions.part([(x, y)], step) for step in regions.steps(x, y)]
     assert max((part & truth).sum() / (part | truth).sum() for part in parts) > 0.9
     decoded = footage.decoded
     tasks.propose_task(RecordingContext(), footage, [3], **settings)

@@ -133,6 +133,62 @@ def test_the_right_button_takes_a_part_away_from_the_object_there(parts, qtbot):
     assert document.labels(0)[40, 3] == 1
 
 
+def _drag(parts, button, *places, release: bool = True) -> None:
+    canvas = parts.window.canvas
+    QTest.mousePress(canvas, button, pos=_place(parts, *places[0]))
+    for place in places[1:]:
+        QTest.mouseMove(canvas, _place(parts, *place))
+    if release:
+        QTest.mouseRelease(canvas, button, pos=_place(parts, *places[-1]))
+
+
+def test_a_drag_takes_all_that_it_crosses_and_shows_it_meanwhile(parts, qtbot):
+    document, canvas = parts.session.document, parts.window.canvas
+    parts.window.region_slider.setValue(-1)
+    _drag(parts, LEFT, (3, 3), (60, 3), release=False)
+    upper, right = np.s_[: HEIGHT // 2, : WIDTH // 2], np.s_[:, WIDTH // 2 :]
+    _until(qtbot, lambda: _shown(parts)[upper].all() and _shown(parts)[right].all())
+    assert not _shown(parts)[HEIGHT // 2 :, : WIDTH // 2].any()
+    assert not document.has_labels(0)
+    QTest.mouseRelease(canvas, LEFT, pos=_place(parts, 60, 3))
+    labels = document.labels(0)
+    assert np.array_equal(labels > 0, _shown(parts))
+    assert labels[upper].all()
+    assert labels[right].all()
+    _drag(parts, RIGHT, (60, 3), (50, 3), release=False)
+    _until(qtbot, lambda: not _shown(parts)[right].any())
+    QTest.mouseRelease(canvas, RIGHT, pos=_place(parts, 50, 3))
+    assert not document.labels(0)[right].any()
+    assert document.labels(0)[upper].all()
+
+
+def test_a_fast_drag_misses_nothing_and_ends_outside_of_the_frame(parts):
+    parts.window.region_slider.setValue(-8)
+    _drag(parts, LEFT, (3, 3), (3, HEIGHT + 40))
+    assert parts.session.document.labels(0)[:, : WIDTH // 2].all()
+    assert not parts.session.document.labels(0)[:, WIDTH // 2 :].any()
+
+
+def test_a_drag_goes_on_only_in_what_it_began_with(parts):
+    parts.session.push(commands.AddObject(object_id=7))
+    mask = np.zeros((HEIGHT, WIDTH), np.uint16)
+    mask[:, WIDTH // 2 :] = 7
+    parts.session.push(commands.SetLabels(0, mask, "Right", objects=(7,)))
+    parts.session.select(())
+    _drag(parts, LEFT, (3, 3), (60, 3))
+    assert parts.session.document.area(0, 7) == HEIGHT * WIDTH // 2
+
+
+def test_the_film_stops_and_a_drag_is_kept_where_it_began(parts, qtbot):
+    parts.window.region_slider.setValue(-8)
+    _drag(parts, LEFT, (3, 3), (4, 4), release=False)
+    parts.frames.go_to(5)
+    _until(qtbot, lambda: parts.session.frame == 5)
+    document = parts.session.document
+    assert document.labels(0)[: HEIGHT // 2, : WIDTH // 2].all()
+    assert not document.has_labels(5)
+
+
 def test_regions_belong_to_their_frame_and_a_click_before_they_are_there_is_answered(make_application, qtbot):
     may_go_on = threading.Event()
 

@@ -110,6 +110,18 @@ class TestGestures:
         hand.move((1, 1), dragged=False, spacing_px=1)
         assert hand.release((1, 1), dragged=False, inside=True, **HAND).tool == "eraser"
 
+    @pytest.mark.parametrize("intent", [Intent.REGION, Intent.REGION_OFF])
+    def test_a_click_or_a_drag_of_the_region_tool_ends_with_its_places(self, intent):
+        hand = Gestures()
+        hand.press(intent, (1, 1), **HAND)
+        hand.move((1, 1), dragged=False, spacing_px=1)
+        assert (hand.sweep, hand.painting) == ((((1, 1),), intent is Intent.REGION_OFF), False)
+        hand.move((9, 1), dragged=True, spacing_px=1)
+        event = hand.release((9, 1), dragged=True, inside=False, **HAND)
+        assert (event.tool, event.points) == ("region", ((1, 1), (9, 1)))
+        assert event.erasing == (intent is Intent.REGION_OFF)
+        assert hand.sweep is None
+
     def test_clicks_set_corners_and_one_on_the_first_closes(self):
         hand = Gestures()
         for corner in ((0, 0), (20, 0), (20, 20)):
