@@ -28,7 +28,7 @@ COARSE_SIDE_PX = 320
 
 
 class FrameRegions:
-    """What a person can take of a frame.
+    """What a person can take of a frame. Any thread may ask.
 
     labels: int (H,W), the region of each pixel, 0 to n-1. parent: int (N,), nodes 0 to n-1 the regions, every
     parent after its children, -1 for the root. worth: (N,), how much each node looks like a thing.
@@ -41,7 +41,7 @@ class FrameRegions:
             raise ValueError(f"worth must have a value for each of {len(parent)} nodes, got {len(worth)}")
         self._parent, self._worth = np.asarray(parent), np.asarray(worth, np.float32)
         self._first, self._stop = _leaf_ranges(self._parent)
-        regions = np.flatnonzero(self._stop - self._first == 1)
+        regions = np.setdiff1d(np.arange(len(parent)), parent)
         # In this order the regions of every node follow one another, so that a node is a range of numbers.
         number, sizes = self._first.astype(np.uint16), np.zeros(len(regions), np.int64)
         self._labels = np.empty(labels.shape, np.uint16)
@@ -127,10 +127,8 @@ def _joined(ranges: list[tuple[int, int]]) -> list[tuple[int, int]]:
 
 def _leaf_ranges(parent: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(first, stop) of every node's leaves, when leaves are counted branch by branch."""
-    leaves = np.zeros(len(parent), np.int64)
-    inner = np.zeros(len(parent), bool)
-    inner[parent[parent >= 0]] = True
-    leaves[~inner] = 1
+    leaves = np.ones(len(parent), np.int64)
+    leaves[parent[parent >= 0]] = 0
     for node, above in enumerate(parent.tolist()):
         if above >= 0:
             leaves[above] += leaves[node]

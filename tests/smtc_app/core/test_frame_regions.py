@@ -91,6 +91,12 @@ def test_a_region_that_no_pixel_shows_is_no_harm():
     assert regions.part([(3, 0)], 0).tolist() == [[False, False, True, True]]
 
 
+def test_a_node_of_one_branch_is_what_lies_below_it():
+    regions = FrameRegions(np.array([[0, 1, 1]]), np.array([2, 3, 3, -1]), np.array([1, 1, 2, 0]))
+    assert regions.levels(0, 0) == ([0], 0)
+    assert regions.part([(0, 0)], 0).tolist() == [[True, False, False]]
+
+
 def test_worths_that_do_not_fit_the_tree_are_refused():
     with pytest.raises(ValueError, match="each of 3 nodes, got 2"):
         FrameRegions(np.array([[0, 1]]), np.array([2, 2, -1]), np.zeros(2))
