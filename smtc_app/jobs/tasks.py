@@ -277,7 +277,7 @@ def regions_task(
         loaded, config = _load(model, chosen), DiscoveryConfig()
         found = cache.use(source, loaded, config, chosen).candidates(frame, between)
         labels = found.native_regions(between=between)
-        return FrameRegions(labels, found.tree.parent, found.value(config)), loaded
+        return FrameRegions(labels, found.tree.parent, found.score), loaded
 
     between()
     (regions, _), _, _ = _falls_back_to_cpu(run, device)

@@ -76,7 +76,7 @@ def main() -> None:
             cache = SlotCache(model, sequence, config=config, device="cpu", capacity=1)
             start = time.perf_counter()
             found = cache.candidates(index)
-            regions = FrameRegions(found.native_regions(), found.tree.parent, found.value(config))
+            regions = FrameRegions(found.native_regions(), found.tree.parent, found.score)
             searching.append(time.perf_counter() - start)
             masks = [proposal.mask for proposal in cache.propose(index, config)]
             for number in np.unique(labels[labels > 0]):

@@ -187,6 +187,34 @@ def demo(window: Window, folder: Path, found: dict) -> Iterator[Condition]:
     )
 
 
+def regions(window: Window, folder: Path, found: dict) -> Iterator[Condition]:
+    """Two things of the demo clip by one click each, the second smaller than shown first and taken back."""
+    parts = window.parts
+    canvas, slider = parts.window.canvas, parts.window.region_slider
+    window.click(parts.window.empty_state.demo_button, parts.window.empty_state.demo_button.rect().center())
+    yield window.shows(0)
+    window.key("shift+g")
+    yield lambda: canvas.tool == "region"
+    yield lambda: parts.regions.part_at(0, 0) is not None
+    for number, (x, y) in enumerate(((401, 71), (154, 149)), 1):
+        place = canvas.widget_position(x, y).toPoint()
+        window.click(canvas, place)
+        yield lambda number=number: number in window.document.objects and window.document.area(0, number)
+        found[f"first_{number}"] = window.document.area(0, number)
+        window.key("n")
+        yield lambda number=number: number + 1 in window.document.objects
+    window.key("ctrl+z")
+    yield lambda: len(window.document.objects) == 2
+    window.click(canvas, place, button=3)
+    yield lambda: not window.document.area(0, 2)
+    xdotool("keydown", "ctrl", "click", 5, "keyup", "ctrl")
+    yield lambda: slider.value() == -1
+    window.click(canvas, place)
+    yield lambda: window.document.area(0, 2)
+    found["tool"], found["objects"] = canvas.tool, len(window.document.objects)
+    np.savez_compressed(folder / "labels.npz", window.document.labels(0))
+
+
 def footage(window: Window, folder: Path, found: dict, path: str) -> Iterator[Condition]:
     """Open, step, scrub, paint, propagate both ways, undo, cancel, export real footage."""
     parts = window.parts
@@ -429,7 +457,7 @@ def main() -> int:
     application = QApplication([name])
     found: dict = {"platform": application.platformName(), "folder": folder}
     window = Window(Path(folder))
-    journeys = {"demo": demo, "footage": footage, "formats": formats, "views": views}
+    journeys = {"demo": demo, "footage": footage, "formats": formats, "regions": regions, "views": views}
     code = run(journeys[name](window, Path(folder), found, *arguments), window, found)
     sys.stdout.write(json.dumps(found))
     return code

@@ -16,12 +16,15 @@ import pytest
 from PIL import Image
 from pycocotools import mask as coco_mask
 
+from smtc_model.metrics import jaccard
+
 pytestmark = [
     pytest.mark.xvfb,
     pytest.mark.skipif(
         not (shutil.which("Xvfb") and shutil.which("xdotool")), reason="needs Xvfb and xdotool (apt)"
     ),
 ]
+DEMO_MASKS = Path(__file__).parents[2] / "assets/demo/masks"
 DRIVER = Path(__file__).with_name("journey_driver.py")
 LIMIT_S = 500
 LONGEST_BLOCK_MS = 50
@@ -98,6 +101,17 @@ def test_the_demo_clip_from_proposals_to_masks_and_back(travel, tmp_path):
     assert found["ids"] == list(range(1, len(found["ids"]) + 1))
     for row, name in zip(rows, labels.files, strict=True):
         assert np.array_equal(masks[row["name"]], labels[name])
+
+
+def test_things_are_taken_by_a_click_on_the_region_tool(travel, tmp_path):
+    found = travel("regions")
+    assert (found["tool"], found["objects"]) == ("region", 2)
+    (labels,) = np.load(tmp_path / "labels.npz").values()
+    with Image.open(DEMO_MASKS / "00000.png") as image:
+        truth = np.array(image)
+    assert jaccard(truth == 1, labels == 1) > 0.9
+    assert jaccard(truth == 2, labels == 2) > 0.9
+    assert found["first_2"] > (labels == 2).sum()
 
 
 @pytest.mark.parametrize(
