@@ -285,7 +285,7 @@ class ViewController(QObject):
             text = "Nothing was propagated to this frame, so nothing voted for its labels"
         else:
             return ""
-        return f"{text}. Go to a frame that labels were propagated to, and click a pixel"
+        return f"{text}. Go to a frame that labels were propagated to, and click a pixel."
 
     # Answers
 
