@@ -193,7 +193,8 @@ class ProposalController(QObject):
             where = f"frame {next(iter(found))}" if len(found) == 1 else "these frames"
             beyond = " beyond the labelled ones" if any(document.has_labels(f) for f in found) else ""
             self.told.emit(
-                f"No objects found on {where}{beyond}: try finer proposals, or paint one with the brush (P)."
+                f"No objects found on {where}{beyond}: try finer proposals, or take one with the region tool "
+                f"({self._window.actions_table.key_text('tool_region')})."
             )
         elif not quiet and self._session.frame not in waiting:
             first = f"frame {waiting[0]}" if len(waiting) == 1 else counted(len(waiting), "frame")
