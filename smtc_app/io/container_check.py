@@ -6,6 +6,7 @@ annotation; this reads only the few bytes of the container that say how long the
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -29,8 +30,22 @@ def is_cut_off(path: Path) -> bool:
     return False
 
 
+def index_is_lost(path: Path) -> bool:
+    """Whether a cut-off MP4/MOV file ends before its `moov` box does: without it nobody can read a frame."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        if file.read(8)[4:] not in BOXES:
+            return False
+        return not any(kind == b"moov" and end <= size for kind, end in _boxes(file, size))
+
+
 def _last_box_end(file: BinaryIO, size: int) -> int:
     """Where the last top-level MP4/MOV box should end."""
+    return max((end for _, end in _boxes(file, size)), default=0)
+
+
+def _boxes(file: BinaryIO, size: int) -> Iterator[tuple[bytes, int]]:
+    """The top-level MP4/MOV boxes: type, and where each should end."""
     at = 0
     while at + 8 <= size:
         file.seek(at)
@@ -39,11 +54,11 @@ def _last_box_end(file: BinaryIO, size: int) -> int:
         if length == 1:
             length = int.from_bytes(header[8:16], "big")
         elif length == 0:
-            return size  # "to the end of the file"
+            length = size - at  # "to the end of the file"
         if length < 8 or header[4:8] not in BOXES:
-            return size  # not boxes any more: trailing data of some other kind
+            return  # not boxes any more: trailing data of some other kind
         at += length
-    return at
+        yield header[4:8], at
 
 
 def _matroska_end(head: bytes) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import logging
+import shlex
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
@@ -22,7 +23,7 @@ from av.video.reformatter import VideoReformatter
 
 from smtc_app.core.errors import UserError
 from smtc_app.io import video_index
-from smtc_app.io.container_check import is_cut_off
+from smtc_app.io.container_check import index_is_lost, is_cut_off
 from smtc_app.io.source import FrameSource
 from smtc_app.io.video_index import Truncated, VideoIndex
 
@@ -117,10 +118,15 @@ class VideoSource(FrameSource):
         return self._index_by_decoding(progress) if index is None else index
 
     def _truncated(self, frames: int | None) -> UserError:
+        if index_is_lost(self.path):
+            return UserError(
+                f"{self.path.name} is cut off before the index at its end, so no frame of it can be read: "
+                "copy it again."
+            )
         readable = "" if frames is None else f" after {frames} frames"
         return UserError(
             f"{self.path.name} is cut off{readable}; copy it again, or keep what is readable with "
-            f"`ffmpeg -i {self.path.name} -c copy repaired.mkv`."
+            f"`ffmpeg -i {shlex.quote(self.path.name)} -c copy repaired.mkv`."
         )
 
     def _undecodable(self) -> UserError:
