@@ -66,7 +66,7 @@ def find_source(
     raise UserError(
         refusal
         or f"The video {project.source.path} of the project {project.path.name} is not there, and no copy "
-        "lies beside the project: choose where it is now."
+        "lies beside the project: put it there, or choose in the window where it is now."
     )
 
 

@@ -96,7 +96,7 @@ def test_changed_footage_that_does_not_fit_is_refused(project, clip):
 
 def test_lost_footage_is_asked_for(tmp_path, project, clip):
     shutil.rmtree(clip)
-    with pytest.raises(UserError, match="choose where it is now"):
+    with pytest.raises(UserError, match="put it there, or choose in the window where it is now"):
         find(project)
     info, _ = load_project(project)
     same = make_clip(tmp_path / "backup")
