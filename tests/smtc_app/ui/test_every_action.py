@@ -251,3 +251,9 @@ def test_the_key_sheet_lists_every_action_with_its_keys(application, qtbot):
     assert set(listed) == {spec.id for spec in ACTIONS}
     table = application.window.actions_table
     assert all(listed[spec.id] == ("  /  ".join(key_texts(spec.id, table)) or "none") for spec in ACTIONS)
+
+
+def test_every_menu_fits_a_small_screen_in_one_column(application):
+    for name, menu in application.window.menus.items():
+        menu.ensurePolished()
+        assert menu.sizeHint().height() <= 720, f"{name} would go on in a second column on 1280x720"
