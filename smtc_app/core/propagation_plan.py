@@ -71,6 +71,30 @@ def plan_propagation(
     return planned
 
 
+def why_nothing(
+    document: Document,
+    direction: str,
+    frame: int,
+    *,
+    objects: Iterable[int] | None = None,
+    bounds: Span | None = None,
+) -> str:
+    """What to tell a person whose `plan_propagation` is empty although there are keyframes."""
+    reaches = [
+        plan_span(direction, frame, tuple(sorted(keyframes)), document.frame_count)
+        for _, keyframes in document.propagation_groups(objects)
+    ]
+    if not any(reaches):
+        side, other = ("before", "backward (B)") if direction == "forward" else ("after", "forward (F)")
+        return f"No keyframe lies on this frame or {side} it: propagate {other} or both ways (Shift+F)."
+    whole = "video" if bounds is None else "range"
+    where = {"forward": f"up to the end of the {whole}", "backward": f"from the beginning of the {whole}"}
+    return (
+        f"There is no frame to propagate to: {where.get(direction, f'in the whole {whole}')} there are only "
+        "keyframes."
+    )
+
+
 def plan_update(document: Document, *, bounds: Span | None = None) -> list[Part]:
     """What brings stale frames up to date, and computes no others but those between them.
 

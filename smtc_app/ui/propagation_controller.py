@@ -19,7 +19,7 @@ from smtc_app.core import commands
 from smtc_app.core.annotation import FrameStatus
 from smtc_app.core.command import counted
 from smtc_app.core.document import Document
-from smtc_app.core.propagation_plan import Part, plan_propagation, plan_update
+from smtc_app.core.propagation_plan import Part, plan_propagation, plan_update, why_nothing
 from smtc_app.core.replay import PropagationRun, as_spans
 from smtc_app.jobs.runner import Job, JobRunner
 from smtc_app.ui.services import Services
@@ -97,8 +97,9 @@ class PropagationController(QObject):
             return
         plan = plan_propagation(document, direction, session.frame, objects=objects, bounds=self.range)
         if not plan:
-            side = {"forward": "at or before", "backward": "at or after", "both": "on"}[direction]
-            self.told.emit(f"There is nothing to compute from a keyframe {side} this frame.")
+            self.told.emit(
+                why_nothing(document, direction, session.frame, objects=objects, bounds=self.range)
+            )
             return
         names = f" '{document.objects[objects[0]].name}'" if objects and len(objects) == 1 else ""
         names = f" {len(objects)} objects" if objects and len(objects) > 1 else names

@@ -7,7 +7,7 @@ import pytest
 
 from smtc_app.core.commands import AddObject, ApplyPropagation, LockFrames, PaintStroke, SetObjectProperty
 from smtc_app.core.document import Document
-from smtc_app.core.propagation_plan import plan_propagation, plan_span, plan_update
+from smtc_app.core.propagation_plan import plan_propagation, plan_span, plan_update, why_nothing
 from smtc_app.core.undo import UndoStack
 
 FRAMES, W, H = 100, 16, 12
@@ -115,3 +115,25 @@ def test_locked_frames_and_objects_are_not_computed(stack):
     assert told(plan_update(stack.document))[-1] == ({1}, [20, 40], "forward", (41, 50))
     stack.push(SetObjectProperty(1, locked=True))
     assert plan_update(stack.document) == []
+
+
+@pytest.mark.parametrize(
+    ("direction", "frame", "bounds", "said"),
+    [
+        ("forward", 5, None, "No keyframe lies on this frame or before it: propagate backward (B)"),
+        ("backward", 70, None, "No keyframe lies on this frame or after it: propagate forward (F)"),
+        ("forward", 30, (20, 21), "up to the end of the range there are only keyframes"),
+        ("both", 30, (20, 21), "in the whole range there are only keyframes"),
+    ],
+)
+def test_an_empty_plan_is_explained(stack, direction, frame, bounds, said):
+    assert plan_propagation(stack.document, direction, frame, objects=(1,), bounds=bounds) == []
+    assert said in why_nothing(stack.document, direction, frame, objects=(1,), bounds=bounds)
+
+
+def test_a_video_of_one_frame_has_nothing_to_propagate_to():
+    stack = UndoStack(Document(1, (W, H)))
+    stack.push(AddObject(object_id=1))
+    paint(stack, 0, 1)
+    assert plan_propagation(stack.document, "forward", 0) == []
+    assert "up to the end of the video there are only keyframes" in why_nothing(stack.document, "forward", 0)

@@ -105,7 +105,7 @@ def test_a_propagation_right_after_the_answer_has_its_objects(held, qtbot):
     held.gate.set()
     wait_for_jobs(qtbot, held)
     assert len(held.session.document.objects) == 2
-    assert "There is nothing to compute" in held.window.banner.text, "all frames are keyframes of them"
+    assert "no frame to propagate to" in held.window.banner.text, "all frames are keyframes of them"
 
 
 def test_what_is_saved_holds_the_answer(held, qtbot, tmp_path):
