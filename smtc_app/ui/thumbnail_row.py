@@ -11,6 +11,8 @@ from smtc_app.ui.thumbnails import Provider, ThumbnailQueue, places, shrunk
 from smtc_app.ui.timeline_model import TimeAxis
 
 THUMBNAIL_PX = 40
+WIDEST = 2
+"""A frame that takes more than so many widths of its thumbnail shows all of it, not a blurred strip."""
 
 
 class ThumbnailRow(QObject):
@@ -58,7 +60,10 @@ class ThumbnailRow(QObject):
             if image is None or image.isNull():
                 painter.fillRect(rect.adjusted(0, 0, -1, 0), QColor(colours.raised))
             else:
-                painter.drawImage(rect, image, _cropped(image, rect))
+                target = _room(image, rect)
+                if target != rect:
+                    painter.fillRect(rect, QColor(colours.raised))
+                painter.drawImage(target, image, _cropped(image, target))
             painter.fillRect(QRectF(rect.left() - 0.5, rect.top(), 1, rect.height()), QColor(colours.canvas))
         self._request(round(THUMBNAIL_PX * painter.device().devicePixelRatioF()))
 
@@ -87,6 +92,14 @@ class ThumbnailRow(QObject):
             image = wrapped.convertToFormat(QImage.Format.Format_RGB32)
         self._queue.put(frame, image)
         self.changed.emit(None)
+
+
+def _room(image: QImage, rect: QRectF) -> QRectF:
+    """Where an image is painted: all of `rect`, or its middle where little of the image would be left."""
+    width = rect.height() * image.width() / image.height()
+    if rect.width() <= WIDEST * width:
+        return rect
+    return QRectF(rect.center().x() - width / 2, rect.top(), width, rect.height())
 
 
 def _cropped(image: QImage, rect: QRectF) -> QRectF:

@@ -255,6 +255,18 @@ def test_thumbnails_are_asked_for_a_few_at_a_time_and_drawn_when_they_come(qtbot
     assert (row == 250).mean() > 0.9
 
 
+def test_the_only_frame_of_a_video_shows_its_whole_thumbnail(qtbot, timeline):
+    timeline.set_frame_count(1, 25.0)
+    picture = np.full((90, 160, 3), 250, np.uint8)
+    picture[:20] = 100  # cut away where the thumbnail is stretched over the whole row
+    timeline.set_thumbnail_provider(lambda frame, deliver: deliver(frame, picture))
+    timeline.viewport().repaint()
+    QApplication.processEvents()
+    timeline.viewport().repaint()
+    column = shown(timeline)[RULER : RULER + THUMBNAIL_PX, HEADER + 520]
+    assert column[3].max() < 150 < column[-5].min()
+
+
 def test_a_thumbnail_of_the_video_before_is_not_shown(qtbot, timeline):
     waiting = []
     timeline.set_thumbnail_provider(lambda frame, deliver: waiting.append((frame, deliver)))
