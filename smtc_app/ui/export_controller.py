@@ -80,9 +80,12 @@ class ExportController(QObject):
         dialog.deleteLater()
 
     def _base(self) -> Path:
-        """What suggested folders begin with: beside the project or the footage, not inside the package."""
+        """What suggested folders begin with: beside the project or the footage, not inside the package.
+
+        All of the path, also for a source that the shell gave relative to a folder that nobody sees here.
+        """
         session = self._session
-        what = session.project or Path(session.source.path)
+        what = Path(session.project or session.source.path).absolute()
         return (Path.home() if session.demo else folder_beside(what)) / what.stem
 
     def export(self, request: ExportRequest) -> None:

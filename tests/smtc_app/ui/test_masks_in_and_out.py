@@ -41,6 +41,14 @@ def exporting(make_application, qtbot, asked):
     return parts
 
 
+def test_the_dialog_names_all_of_the_folder_for_a_source_given_in_the_shell(exporting, monkeypatch):
+    assert not Path(exporting.session.source.path).is_absolute()
+    seen = []
+    monkeypatch.setattr(ExportDialog, "exec", lambda dialog: seen.append(dialog.request.folder))
+    exporting.window.actions_table["export"].trigger()
+    assert seen == [Path.cwd() / "clip-davis"]
+
+
 def test_what_the_dialog_says_is_exported_and_told(exporting, qtbot, asked, monkeypatch, tmp_path):
     def choose(dialog: ExportDialog) -> int:
         dialog.choose_format("coco")
