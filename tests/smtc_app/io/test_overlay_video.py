@@ -42,6 +42,27 @@ def test_odd_sizes_and_uneven_times_are_kept(tmp_path):
         assert np.abs(source[2][:33, :49].astype(int) - expected).mean() < 12
 
 
+def test_the_same_pictures_always_give_the_same_file(tmp_path):
+    size = (64, 48)
+    rows, columns = np.mgrid[: size[1], : size[0]]
+    pictures = [
+        np.stack([columns * 3 + i * 5, rows * 4 + i * 3, rows + columns + i * 9], 2).astype(np.uint8)
+        for i in range(6)
+    ]
+    files = set()
+    for number in range(40):
+        rng = np.random.default_rng(number)
+        # Freed memory with something in it: an encoder that reads what it has not written shows here.
+        left = [rng.integers(0, 256, count, dtype=np.uint8) for count in rng.integers(500, 90_000, 60)]
+        del left[::2]
+        path = tmp_path / "overlay.mp4"
+        with OverlayVideo(path, size) as video:
+            for drawn in pictures:
+                video.write_picture(drawn)
+        files.add(path.read_bytes())
+    assert len(files) == 1
+
+
 def test_an_interrupted_video_leaves_nothing_behind(tmp_path):
     path = tmp_path / "overlay.mp4"
     with pytest.raises(KeyboardInterrupt), OverlayVideo(path, (48, 32)) as video:  # noqa: PT012
