@@ -153,14 +153,21 @@ def list_recoveries_task(ctx: TaskContext) -> list[Recovery]:
     return list_recoveries()
 
 
-def restore_task(ctx: TaskContext, recovery: Recovery) -> Opened:
+def restore_task(ctx: TaskContext, recovery: Recovery, footage: Path | None = None) -> Opened | SourceMissing:
     """Open the footage of work that was never saved, and the work.
 
+    Args:
+        footage: where the person says that the video is.
+
     Raises:
-        UserError: the footage is gone or is another one now.
+        UserError: the footage cannot be read or is another one now.
     """
     ctx.progress(0, 0, "restoring")
-    source = open_source(recovery.source.path)
+    if footage is None and not recovery.source.path.exists():
+        return SourceMissing(
+            f"The video {recovery.source.path} of the unsaved work is not there: choose where it is now."
+        )
+    source = open_source(footage or recovery.source.path)
     try:
         if (len(source), tuple(source.size)) != (recovery.source.frame_count, tuple(recovery.source.size)):
             raise UserError(f"{source.path} is another video now, so the unsaved work does not fit it.")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -142,7 +143,8 @@ class ProjectController(QObject):
         """
 
         def go() -> None:
-            self._submit_opening(path, self.services.open_task, path, False, None, quiet=True)
+            again = partial(self._open_now, path, False)
+            self._submit_opening(path, self.services.open_task, path, False, None, again=again, quiet=True)
 
         self._save_if_needed(go, or_else)
 
@@ -161,15 +163,27 @@ class ProjectController(QObject):
 
     def restore(self, recovery: Any) -> None:
         """Open unsaved work that a crash has left."""
+        self._with_saved_work(lambda: self._restore_now(recovery))
+
+    def _restore_now(self, recovery: Any, footage: Path | None = None) -> None:
         path = Path(recovery.source.path)
-        self._with_saved_work(lambda: self._submit_opening(path, self.services.restore_task, recovery))
+        again = partial(self._restore_now, recovery)
+        self._submit_opening(path, self.services.restore_task, recovery, footage, again=again)
 
     def _open_now(self, path: Path, demo: bool, footage: Path | None = None, **options: Any) -> None:
-        self._submit_opening(path, self.services.open_task, path, demo, footage, **options)
+        again = partial(self._open_now, path, False, **options)
+        self._submit_opening(path, self.services.open_task, path, demo, footage, again=again, **options)
 
     def _submit_opening(
-        self, path: Path, task: Callable[..., Any], *arguments: Any, quiet: bool = False, **options: Any
+        self,
+        path: Path,
+        task: Callable[..., Any],
+        *arguments: Any,
+        again: Callable[[Path], None],
+        quiet: bool = False,
+        **options: Any,
     ) -> None:
+        """Run a task that opens `path`; `again(footage)` does so with the footage that a person has shown."""
         if self._opening is not None:
             self._opening.cancel()
         left = self._revision()
@@ -184,7 +198,7 @@ class ProjectController(QObject):
             elif isinstance(result, SourceMissing):
                 if current:
                     self.not_opened.emit(str(path))
-                    self._tell_source_missing(path, result.sentence, options)
+                    self._tell_source_missing(path, result.sentence, again)
             elif isinstance(result, MasksDamaged):
                 if current:
                     self.not_opened.emit(str(path))
@@ -250,13 +264,14 @@ class ProjectController(QObject):
         if result.notes:
             self.warned.emit(" ".join(result.notes))
 
-    def _tell_source_missing(self, path: Path, sentence: str, options: dict[str, Any]) -> None:
+    def _tell_source_missing(self, path: Path, sentence: str, again: Callable[[Path], None]) -> None:
         def choose() -> None:
-            title, filters = f"Where is the video of {path.name}?", f"{VIDEO_FILTER};;{IMAGE_FILTER}"
+            what = f"the video of {path.name}" if path.suffix == PROJECT_SUFFIX else path.name
+            title, filters = f"Where is {what} now?", f"{VIDEO_FILTER};;{IMAGE_FILTER}"
             chosen, _ = QFileDialog.getOpenFileName(self._window, title, str(path.parent), filters)
             if chosen:
                 # What is open may have been edited since the project was asked for.
-                self._with_saved_work(lambda: self._open_now(path, False, Path(chosen), **options))
+                self._with_saved_work(partial(again, Path(chosen)))
 
         self.failed_with_button.emit((sentence, "Choose…", choose))
 

@@ -34,7 +34,7 @@ class Services:
     """(opened, on_problem) -> journal of its document"""
     list_recoveries_task: Callable[..., Sequence[Any]]
     """(ctx) -> unsaved work of crashes, newest first"""
-    restore_task: Callable[..., Opened]
+    restore_task: Callable[..., Opened | SourceMissing]
     """(ctx, recovery, footage) -> Opened"""
     export_task: Callable[..., ExportResult]
     """(ctx, source, state, request, runs, made_with, settings) -> what was written and read back"""

@@ -13,6 +13,7 @@ from smtc_app.core.errors import UserError
 from smtc_app.core.export import ExportRequest
 from smtc_app.core.undo import UndoStack
 from smtc_app.io.project_lock import ProjectLock
+from smtc_app.io.recovery import list_recoveries
 from smtc_app.jobs import export_tasks, file_tasks, window_tasks
 from smtc_app.jobs.opened import MasksDamaged, SourceMissing
 from smtc_app.jobs.tasks import RunSummary
@@ -116,6 +117,25 @@ def test_a_project_without_its_video_says_so_and_is_not_left_locked(opened, fold
     found = file_tasks.open_task(Context(), info.path, False, tmp_path.parent / f"{tmp_path.name}-moved")
     assert found.document.frame_count == FRAMES
     found.close()
+
+
+def test_unsaved_work_whose_video_has_moved_is_restored_on_the_video_that_is_shown(
+    opened, folder, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("SMTC_RECOVERY_DIR", str(tmp_path / "recovery"))
+    journal = file_tasks.make_journal(opened, lambda problem: None)
+    UndoStack(opened.document).push(AddObject("dog"))
+    assert journal.flush()
+    journal.close(discard=False)
+    (recovery,) = list_recoveries()
+    moved = folder.rename(tmp_path.parent / f"{tmp_path.name}-away")
+    missing = file_tasks.restore_task(Context(), recovery)
+    assert isinstance(missing, SourceMissing)
+    assert str(folder) in missing.sentence
+    restored = file_tasks.restore_task(Context(), recovery, moved)
+    assert [thing.name for thing in restored.document.objects.values()] == ["dog"]
+    assert restored.source.path == moved
+    restored.close()
 
 
 def test_a_project_with_a_damaged_mask_says_so_and_opens_without_it(opened, tmp_path):

@@ -7,6 +7,10 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from PySide6.QtWidgets import QFileDialog
+from window_fakes import open_task
+
+from smtc_app.jobs.opened import SourceMissing
 
 
 def lost(path, steps=3, minute=0):
@@ -52,3 +56,24 @@ def test_nothing_is_offered_of_other_footage(left, qtbot):
     qtbot.waitUntil(lambda: parts.session.pixels is not None)
     wait_for_files(qtbot, parts)
     assert "not saved" not in parts.window.banner.text
+
+
+def test_lost_work_whose_video_has_moved_lets_the_person_choose_it(make_application, qtbot, monkeypatch):
+    def missing_once(ctx, recovery, footage=None):
+        if footage is None:
+            return SourceMissing("The video a.mp4 of the unsaved work is not there: choose where it is now.")
+        return open_task(ctx, footage)
+
+    parts = make_application(restore_task=missing_once)
+    parts.project.restore(lost("a.mp4"))
+    qtbot.waitUntil(lambda: "choose where it is now" in parts.window.banner.text)
+    asked = []
+    monkeypatch.setattr(
+        QFileDialog,
+        "getOpenFileName",
+        lambda _window, title, *_: (asked.append(title), ("/new/b.mp4", ""))[1],
+    )
+    parts.window.banner._button.click()
+    qtbot.waitUntil(lambda: parts.session.is_open)
+    assert asked == ["Where is a.mp4 now?"]
+    assert parts.session.source.path == Path("/new/b.mp4")
