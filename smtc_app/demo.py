@@ -48,7 +48,7 @@ def run_demo(
     Raises:
         UserError: `out` cannot be used, or the model cannot be loaded.
     """
-    from smtc_app.jobs.tasks import score_sequence
+    from smtc_app.jobs.scores import score_sequence
 
     _check_folder(out, overwrite)
     with open_source(demo_clip()) as source:

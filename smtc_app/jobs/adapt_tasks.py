@@ -14,8 +14,8 @@ import numpy as np
 
 from smtc_app.core.errors import UserError
 from smtc_app.core.replay import ADAPTED
-from smtc_app.jobs import tasks
 from smtc_app.jobs.context import Cancelled, TaskContext
+from smtc_app.jobs.model_use import loaded_model, model_task, with_cpu_to_fall_back_on
 
 if TYPE_CHECKING:
     from smtc_app.io.source import FrameSource
@@ -42,7 +42,7 @@ class AdaptSummary:
         return f"The model was adapted to this video: {found}."
 
 
-@tasks._task
+@model_task
 def adapt_task(
     ctx: TaskContext,
     source: FrameSource,
@@ -73,7 +73,7 @@ def adapt_task(
     ctx.progress(0, 1, "loading the model")
 
     def run(chosen: str) -> AdaptSummary:
-        loaded = tasks._load(model, chosen)
+        loaded = loaded_model(model, chosen)
         found = adapt(
             loaded,
             source,
@@ -105,5 +105,5 @@ def adapt_task(
             raise UserError(f"The adapted model cannot be written to {target}: {error}.") from error
         return AdaptSummary(found.before, found.after, target)
 
-    summary, _, _ = tasks._falls_back_to_cpu(run, device)
+    summary, _, _ = with_cpu_to_fall_back_on(run, device)
     return summary

@@ -16,7 +16,7 @@ from smtc_app.core.errors import UserError
 from smtc_app.core.replay import PropagationRun, ReplayStep, plan_replay
 from smtc_app.jobs import window_tasks
 from smtc_app.jobs.context import TaskContext
-from smtc_app.jobs.tasks import RunSummary
+from smtc_app.jobs.model_use import RunSummary
 
 if TYPE_CHECKING:
     from smtc_app.io.source import FrameSource

@@ -1,19 +1,18 @@
-"""The work that the window and the command line share; nothing else of the application imports smtc_model.
+"""The work that the window and the command line share: proposals, regions, propagation, splitting.
 
-A task is a plain function whose first argument is a `context.TaskContext`. torch is imported inside the
-functions, so that the window is up before it is loaded. To add a task, write a function here and give it to
-`JobRunner.submit` or call it with the command line's context.
+A task is a plain function whose first argument is a `context.TaskContext`. To add one, write it here, or
+beside this in a module of its own, and give it to `JobRunner.submit` or call it with the command line's
+context. `model_use` has what those need that run the model. torch is imported inside the functions, so that
+the window is up before it is loaded.
 """
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import logging
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass
+from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +20,14 @@ import numpy as np
 
 from smtc_app.core.errors import UserError
 from smtc_app.jobs.context import Cancelled, StateChoice, TaskContext
+from smtc_app.jobs.model_use import (
+    ModelSummary,
+    RunSummary,
+    loaded_model,
+    model_task,
+    summary_of,
+    with_cpu_to_fall_back_on,
+)
 
 if TYPE_CHECKING:
     from smtc_app.core.annotation import ProposalMask
@@ -36,136 +43,19 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-MODELS_KEPT = 2
-_models: dict[tuple[str, str], SMTC] = {}
-_models_lock = threading.Lock()
 
-
-@dataclass(frozen=True)
-class ModelSummary:
-    """What the window tells about the model in use."""
-
-    name: str
-    hash: str
-    trained: bool
-    has_slots: bool
-    device: str
-    licence: str = ""
-    """Of the backbone's weights."""
-
-
-@dataclass(frozen=True)
-class RunSummary:
-    """What a finished propagation or proposal run tells: the model, and whether it left the GPU."""
-
-    model: ModelSummary
-    frames: int
-    fell_back_to_cpu: bool = False
-
-    @property
-    def message(self) -> str:
-        """One sentence for people, empty when there is nothing to tell."""
-        if self.fell_back_to_cpu:
-            return "The GPU ran out of memory, so this was computed on the CPU, which takes longer."
-        return ""
-
-
-@contextmanager
-def _errors_for_people() -> Iterator[None]:
-    """Turn the model package's clause, as its command line shows it, into a sentence of the application."""
-    from smtc_model.errors import ModelError
-
-    try:
-        yield
-    except ModelError as error:
-        raise UserError(_sentence(str(error))) from error
-
-
-def _sentence(clause: str) -> str:
-    """With a capital, unless it begins with a name or a path, and a full stop."""
-    first, _, rest = clause.partition(" ")
-    if rest and first.isascii() and first.isalpha():
-        clause = clause[0].upper() + clause[1:]
-    return clause if clause.endswith((".", "!", "?")) else f"{clause}."
-
-
-def _load(model: str | Path | None, device: str) -> SMTC:
-    """The model of that name or file on that device; the last few stay loaded."""
-    from smtc_model.weights import load_model, resolve_device
-
-    key = (str(model or ""), str(resolve_device(device)))
-    with _models_lock:
-        if key not in _models:
-            loaded = load_model(model, device=key[1])
-            _one_thread_at_a_time(loaded.backbone)
-            while len(_models) >= MODELS_KEPT:
-                del _models[next(iter(_models))]
-            _models[key] = loaded
-        _models[key] = _models.pop(key)
-        return _models[key]
-
-
-def _one_thread_at_a_time(module: Any) -> None:
-    """Let threads that share a network use it in turn: propagation, proposals and views do."""
-    forward, turn = module.forward, threading.RLock()
-
-    @functools.wraps(forward)
-    def in_turn(*args: Any, **kwargs: Any) -> Any:
-        with turn:
-            return forward(*args, **kwargs)
-
-    module.forward = in_turn
-
-
-def _summary(model: SMTC, device: str) -> ModelSummary:
-    licence = model.backbone.licence
-    return ModelSummary(model.name, model.hash, model.trained, model.has_slots, device, licence)
-
-
-def _falls_back_to_cpu(run: Callable[[str], Any], device: str) -> tuple[Any, str, bool]:
-    """Run on `device`, and once more on the CPU when the GPU's memory does not suffice.
-
-    Returns the result, the device it was computed on and whether it fell back.
-    """
-    import torch
-
-    from smtc_model.weights import resolve_device
-
-    chosen = str(resolve_device(device))
-    if chosen != "cpu":
-        try:
-            return run(chosen), chosen, False
-        except torch.cuda.OutOfMemoryError as error:
-            logger.warning("out of memory on %s, going on with the CPU: %s", chosen, error)
-        # Outside the handler: the exception's traceback would keep the tensors alive.
-        with _models_lock:
-            _models.clear()
-        torch.cuda.empty_cache()
-        return run("cpu"), "cpu", True
-    return run(chosen), chosen, False
-
-
-def _task(function: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(function)
-    def wrapped(*args: Any, **kwargs: Any) -> Any:
-        with _errors_for_people():
-            return function(*args, **kwargs)
-
-    return wrapped
-
-
-@_task
+@model_task
 def preload_task(ctx: TaskContext, *, model: str | Path | None = None, device: str = "auto") -> ModelSummary:
     """Import torch and load the model, so that the first proposal does not wait for it."""
     from smtc_model.weights import resolve_device
 
     ctx.progress(0, 1, "loading the model")
-    loaded = _load(model, device)
+    loaded = loaded_model(model, device)
     ctx.progress(1, 1)
-    return _summary(loaded, str(resolve_device(device)))
+    return summary_of(loaded, str(resolve_device(device)))
 
 
-@_task
+@model_task
 def propose_task(
     ctx: TaskContext,
     source: FrameSource,
@@ -222,7 +112,7 @@ def propose_task(
         return [renumbered(mask, number) for number, mask in enumerate(masks[:max_objects], 1)]
 
     def run(chosen: str) -> tuple[dict[int, list[ProposalMask]], SMTC]:
-        loaded = _load(model, chosen)
+        loaded = loaded_model(model, chosen)
         if cache is not None:
             slots = cache.use(source, loaded, config, chosen)
         else:
@@ -247,11 +137,11 @@ def propose_task(
         return found, loaded
 
     ctx.progress(0, len(order), "loading the model")
-    (proposals, loaded), used, fell_back = _falls_back_to_cpu(run, device)
-    return proposals, RunSummary(_summary(loaded, used), len(proposals), fell_back)
+    (proposals, loaded), used, fell_back = with_cpu_to_fall_back_on(run, device)
+    return proposals, RunSummary(summary_of(loaded, used), len(proposals), fell_back)
 
 
-@_task
+@model_task
 def regions_task(
     ctx: TaskContext,
     source: FrameSource,
@@ -274,13 +164,13 @@ def regions_task(
         ctx.progress(0, 1)
 
     def run(chosen: str) -> tuple[FrameRegions, SMTC]:
-        loaded, config = _load(model, chosen), DiscoveryConfig()
+        loaded, config = loaded_model(model, chosen), DiscoveryConfig()
         found = cache.use(source, loaded, config, chosen).candidates(frame, between)
         labels = found.native_regions(between=between)
         return FrameRegions(labels, found.tree.parent, found.score), loaded
 
     between()
-    (regions, _), _, _ = _falls_back_to_cpu(run, device)
+    (regions, _), _, _ = with_cpu_to_fall_back_on(run, device)
     return regions
 
 
@@ -325,7 +215,7 @@ def _to_proposal_mask(proposal: Any, track_offset: int | None = 0) -> ProposalMa
     )
 
 
-@_task
+@model_task
 def propagate_task(
     ctx: TaskContext,
     source: FrameSource,
@@ -372,7 +262,7 @@ def propagate_task(
     attempts: list[str] = []
 
     def run(chosen: str) -> tuple[int, SMTC]:
-        loaded = _load(model, chosen)
+        loaded = loaded_model(model, chosen)
         record = None
         if state is not None:
             identity = {
@@ -415,8 +305,8 @@ def propagate_task(
         return count, loaded
 
     ctx.progress(0, total, "loading the model")
-    (count, loaded), used, fell_back = _falls_back_to_cpu(run, device)
-    return RunSummary(_summary(loaded, used), count, fell_back)
+    (count, loaded), used, fell_back = with_cpu_to_fall_back_on(run, device)
+    return RunSummary(summary_of(loaded, used), count, fell_back)
 
 
 def _feature_store(
@@ -452,7 +342,7 @@ def clear_cache_task(ctx: TaskContext, cache: CacheChoice) -> int:
     return freed
 
 
-@_task
+@model_task
 def split_task(
     ctx: TaskContext,
     source: FrameSource,
@@ -469,43 +359,8 @@ def split_task(
     ctx.progress(0, 1, "splitting by slot")
 
     def run(chosen: str) -> list[np.ndarray]:
-        return split_mask(_load(model, chosen), source[frame], mask, parts=parts, device=chosen)
+        return split_mask(loaded_model(model, chosen), source[frame], mask, parts=parts, device=chosen)
 
-    masks, _, _ = _falls_back_to_cpu(run, device)
+    masks, _, _ = with_cpu_to_fall_back_on(run, device)
     ctx.progress(1, 1)
     return masks
-
-
-@dataclass(frozen=True)
-class Score:
-    """DAVIS measures of a sequence: means over objects and frames, each in [0,1]."""
-
-    jaccard: float
-    boundary_f: float
-
-    @property
-    def j_and_f(self) -> float:
-        """The mean of both, the number that papers give."""
-        return (self.jaccard + self.boundary_f) / 2
-
-
-def score_sequence(
-    reference: Callable[[int], np.ndarray], predicted: Callable[[int], np.ndarray], frames: Sequence[int]
-) -> Score:
-    """Score label maps against exact ones under the semi-supervised DAVIS protocol.
-
-    Objects are the ids of the first of `frames`; the first and the last frame are left out.
-    """
-    from smtc_model.metrics import boundary_f, jaccard
-
-    first = reference(frames[0])
-    ids = [int(i) for i in np.unique(first) if i]
-    inner = frames[1:-1]
-    j = np.empty((len(ids), len(inner)))
-    f = np.empty_like(j)
-    for column, frame in enumerate(inner):
-        truth, guess = reference(frame), predicted(frame)
-        for row, object_id in enumerate(ids):
-            j[row, column] = jaccard(truth == object_id, guess == object_id)
-            f[row, column] = boundary_f(truth == object_id, guess == object_id)
-    return Score(float(j.mean()), float(f.mean()))

@@ -26,8 +26,8 @@ from smtc_app.core.views import (
     ViewPicture,
     voting_frames,
 )
-from smtc_app.jobs import tasks
 from smtc_app.jobs.context import TaskContext
+from smtc_app.jobs.model_use import errors_for_people, loaded_model, with_cpu_to_fall_back_on
 from smtc_app.jobs.reason_tasks import LabelReasoner
 
 if TYPE_CHECKING:
@@ -286,11 +286,11 @@ class ClipViews:
     # Parts
 
     def _on_model(self, model: str | None, device: str, run: Callable[[SMTC, str], Any]) -> Any:
-        with tasks._errors_for_people():
-            return tasks._falls_back_to_cpu(lambda chosen: self._with(run, model, chosen), device)[0]
+        with errors_for_people():
+            return with_cpu_to_fall_back_on(lambda chosen: self._with(run, model, chosen), device)[0]
 
     def _with(self, run: Callable[[SMTC, str], Any], model: str | None, device: str) -> Any:
-        loaded = tasks._load(model, device)
+        loaded = loaded_model(model, device)
         if loaded is not self._model:  # what was kept belongs to another one
             self._features.clear()
             self._fitted.clear()

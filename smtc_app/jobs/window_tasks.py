@@ -20,7 +20,8 @@ from smtc_app.io.mask_folder import match_masks, object_hints, read_masks
 from smtc_app.io.masks import read_mask
 from smtc_app.jobs import tasks
 from smtc_app.jobs.context import TaskContext
-from smtc_app.jobs.tasks import ModelSummary, RunSummary, propagate_task
+from smtc_app.jobs.model_use import ModelSummary, RunSummary
+from smtc_app.jobs.tasks import propagate_task
 
 if TYPE_CHECKING:
     from smtc_app.core.frame_regions import FrameRegions

@@ -15,7 +15,7 @@ from smtc_app.core.annotation import ProposalMask
 from smtc_app.io.davis import write_mask
 from smtc_app.io.project import load_project
 from smtc_app.jobs import window_tasks
-from smtc_app.jobs.tasks import ModelSummary, RunSummary
+from smtc_app.jobs.model_use import ModelSummary, RunSummary
 
 SIZE = (24, 16)
 SUMMARY = ModelSummary("copying", "cd" * 32, False, False, "cpu")

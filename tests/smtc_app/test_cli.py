@@ -27,7 +27,7 @@ from smtc_app.io.davis import write_mask
 from smtc_app.io.project import save_project
 from smtc_app.io.source import open_source
 from smtc_app.jobs.adapt_tasks import AdaptSummary
-from smtc_app.jobs.tasks import ModelSummary, RunSummary
+from smtc_app.jobs.model_use import ModelSummary, RunSummary
 
 SIZE = (64, 48)
 FRAMES = 6

@@ -15,7 +15,7 @@ from smtc_app.core.document import ProposalMask
 from smtc_app.demo import demo_clip, demo_mask
 from smtc_app.io.masks import object_ids
 from smtc_app.io.source import open_source
-from smtc_app.jobs.tasks import ModelSummary, RunSummary
+from smtc_app.jobs.model_use import ModelSummary, RunSummary
 
 SUMMARY = ModelSummary("oracle", "00" * 32, False, False, "cpu")
 

@@ -14,8 +14,8 @@ from smtc_app.core.errors import UserError
 from smtc_app.core.replay import PropagationRun
 from smtc_app.core.undo import UndoStack
 from smtc_app.jobs import window_tasks
+from smtc_app.jobs.model_use import ModelSummary, RunSummary
 from smtc_app.jobs.replay import replay, soft_maps
-from smtc_app.jobs.tasks import ModelSummary, RunSummary
 
 COUNT, SIZE = 8, (40, 20)
 SUMMARY = ModelSummary("moving", "ab" * 32, False, False, "cpu")

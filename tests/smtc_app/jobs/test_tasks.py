@@ -1,4 +1,4 @@
-"""The tasks on a small made-up video: results, errors in one sentence, the way off a full GPU."""
+"""The tasks on a small made-up video: results, errors in one sentence."""
 
 from __future__ import annotations
 
@@ -197,44 +197,7 @@ def test_what_is_labelled_is_not_proposed_again(video):
     assert [p.id for p in left[0]] == list(range(1, len(left[0]) + 1))
 
 
-def test_a_gpu_without_enough_memory_leaves_the_work_to_the_cpu(monkeypatch):
-    import torch
-
-    monkeypatch.setattr("smtc_model.weights.resolve_device", lambda name: torch.device("cuda"))
-    seen = []
-
-    def run(device):
-        seen.append(device)
-        if device != "cpu":
-            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
-        return "result"
-
-    assert tasks._falls_back_to_cpu(run, "auto") == ("result", "cpu", True)
-    assert seen == ["cuda", "cpu"]
-
-
-def test_leaving_the_gpu_is_said():
-    model = tasks.ModelSummary(MODEL, "0", False, False, "cpu")
-    assert "CPU" in tasks.RunSummary(model, 3, fell_back_to_cpu=True).message
-
-
-def test_a_loaded_model_is_kept_and_only_the_last_few():
-    tasks._models.clear()
-    first = tasks._load(MODEL, "cpu")
-    assert tasks._load(MODEL, "cpu") is first
-    assert len(tasks._models) == 1
-
-
 def test_preloading_tells_the_model():
     summary = tasks.preload_task(RecordingContext(), model=MODEL, device="cpu")
     assert (summary.name, summary.trained, summary.has_slots) == (MODEL, False, False)
     assert len(summary.hash) == 64
-
-
-def test_scores_leave_out_the_first_and_the_last_frame():
-    truth = [_square(index) for index in range(4)]
-    wrong_ends = [np.zeros_like(truth[0]), truth[1], truth[2], np.zeros_like(truth[0])]
-    score = tasks.score_sequence(truth.__getitem__, wrong_ends.__getitem__, range(4))
-    assert (score.jaccard, score.boundary_f, score.j_and_f) == (1.0, 1.0, 1.0)
-    half = [truth[0], truth[1], np.zeros_like(truth[0]), truth[3]]
-    assert tasks.score_sequence(truth.__getitem__, half.__getitem__, range(4)).jaccard == 0.5

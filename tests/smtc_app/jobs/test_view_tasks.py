@@ -9,8 +9,9 @@ import pytest
 
 from smtc_app.core.errors import UserError
 from smtc_app.core.views import ViewMode
-from smtc_app.jobs import tasks
+from smtc_app.jobs import view_tasks
 from smtc_app.jobs.context import Cancelled
+from smtc_app.jobs.model_use import loaded_model
 from smtc_app.jobs.view_tasks import SAMPLE_FRAMES, ClipViews, sample_frames, slot_colours
 from smtc_model.config import ModelConfig
 from smtc_model.smtc import SMTC
@@ -105,9 +106,9 @@ def test_a_thing_keeps_its_colour_over_the_clip(views, mode):
 
 
 def test_slots_of_a_head_are_shown_too(views, monkeypatch):
-    plain = tasks._load("colour-texture", "cpu")
+    plain = loaded_model("colour-texture", "cpu")
     headed = SMTC.with_new_head(plain.backbone, ModelConfig(num_semantics=3, num_instances=2)).eval()
-    monkeypatch.setattr(tasks, "_load", lambda model, device: headed)
+    monkeypatch.setattr(view_tasks, "loaded_model", lambda model, device: headed)
     picture = views.picture_task(Context(), ViewMode.SLOTS, 1, **SETTINGS)
     assert picture.image.shape == (HEIGHT, WIDTH, 3)
     assert "Untrained" in picture.caption

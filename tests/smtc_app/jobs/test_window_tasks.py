@@ -15,8 +15,8 @@ from smtc_app.core.undo import UndoStack
 from smtc_app.io.project_lock import ProjectLock
 from smtc_app.io.recovery import list_recoveries
 from smtc_app.jobs import export_tasks, file_tasks, window_tasks
+from smtc_app.jobs.model_use import RunSummary
 from smtc_app.jobs.opened import MasksDamaged, SourceMissing
-from smtc_app.jobs.tasks import RunSummary
 
 FRAMES, SIZE = 4, (24, 16)
 
