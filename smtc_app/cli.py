@@ -73,7 +73,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except PermissionError as error:
         # Whether a path in a folder that may not be entered exists cannot even be asked.
         logger.debug("no permission", exc_info=True)
-        return _failed(console, f"{error.filename} cannot be opened: {why(error)}.", BAD_INPUT)
+        what = error.filename or "A file or folder"
+        return _failed(console, f"{what} cannot be opened: {why(error)}.", BAD_INPUT)
     except BrokenPipeError:
         # The reader of stdout has gone; Python would complain again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

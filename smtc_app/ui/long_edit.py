@@ -124,6 +124,10 @@ class LongEdits(QObject):
             self._session.failed.emit(str(error))
             self._give_up(edit)
             return
+        except Exception:
+            # What went wrong is for whoever catches it; those who wait for the edit must hear that it failed.
+            self._give_up(edit)
+            raise
         width, height = edit.document.size
         if len(parts) * width * height <= edit.at_once_px:
             self._finish(edit)
@@ -166,7 +170,12 @@ class LongEdits(QObject):
         self._pending = _Pending(job, edit)
 
     def _finish(self, edit: _Edit) -> None:
-        if self._session.push(edit.command):
+        try:
+            done = self._session.push(edit.command)
+        except Exception:
+            self._give_up(edit)
+            raise
+        if done:
             edit.then()
         else:
             self._give_up(edit)

@@ -312,3 +312,34 @@ def test_an_object_that_is_deleted_while_a_shape_of_it_is_worked_out_stays_delet
     assert not parts.session.document.objects
     assert not parts.session.document.labels(0).any()
     assert "no object 1" in parts.window.banner.text
+
+
+class Broken:
+    """A command that breaks when its parts are asked for, or when it is done."""
+
+    def __init__(self, when):
+        self._when = when
+
+    def parts(self, document):
+        if self._when == "parts":
+            raise RuntimeError("broken")
+        return ()
+
+    def take(self, part, result):
+        pass
+
+    def do(self, document):
+        raise RuntimeError("broken")
+
+
+@pytest.mark.parametrize("when", ["parts", "do"])
+def test_an_edit_that_breaks_is_given_up_with_all_that_waits_for_it(application, when):
+    heard = []
+    with pytest.raises(RuntimeError, match="broken"):
+        application.edits.push(
+            Broken(when), "Breaking", lambda: heard.append("done"), or_else=lambda: heard.append("given up")
+        )
+    assert heard == ["given up"]
+    assert not application.edits.busy
+    application.edits.settle(lambda: heard.append("went on"))
+    assert heard == ["given up", "went on"]
