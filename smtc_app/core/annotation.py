@@ -130,7 +130,8 @@ class ProposalMask:
     ) -> ProposalMask:
         """A proposal from its parts, `packed` as the property of that name gives it.
 
-        Raises ValueError for a box outside of the shape (H, W) or bytes that do not fill it.
+        Raises ValueError for a box outside of the shape (H, W), bytes that do not fill it, or a slot or track
+        that is no whole number.
         """
         x0, y0, x1, y1 = (int(side) for side in box)
         if not (0 <= x0 <= x1 <= shape[1] and 0 <= y0 <= y1 <= shape[0]):
@@ -139,6 +140,9 @@ class ProposalMask:
             crop = _unpacked(packed, y1 - y0, x1 - x0)
         except zlib.error as error:
             raise ValueError(f"damaged mask of a proposal: {error}") from error
+        for name, number in (("slot", slot), ("track", track)):
+            if number is not None and not isinstance(number, (int, np.integer)):
+                raise ValueError(f"{name} must be a whole number or None, got {number!r}")
         self = cls.__new__(cls)
         self.frame, self.id, self.slot, self.track = int(frame), int(id), slot, track
         self.score, self.area, self.box = float(score), int(np.count_nonzero(crop)), (x0, y0, x1, y1)

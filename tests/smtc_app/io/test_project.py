@@ -553,6 +553,17 @@ def test_damaged_proposals_cost_a_note_only(proposed, document, content):
     assert contents(loaded) == contents(document)
 
 
+@pytest.mark.parametrize("track", ["one", 1.5, [1]])
+def test_a_track_that_is_no_number_is_damage(proposed, track):
+    file = proposed / "proposals.json"
+    entries = json.loads(file.read_bytes())
+    entries[0]["track"] = track
+    file.write_text(json.dumps(entries))
+    info, loaded = load_project(proposed)
+    assert loaded.proposal_frames == ()
+    assert "propose again" in info.notes[-1]
+
+
 def _truncate(file):
     file.write_bytes(file.read_bytes()[:-7])
 
