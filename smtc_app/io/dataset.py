@@ -17,13 +17,10 @@ from smtc_app.core.errors import UserError
 from smtc_app.core.files import why
 from smtc_app.io.images import IMAGE_SUFFIXES, natural_key
 from smtc_app.io.project import SUFFIX, is_project
+from smtc_app.io.source import VIDEO_SUFFIXES
 
 logger = logging.getLogger(__name__)
 
-VIDEO_SUFFIXES = frozenset(
-    {".mp4", ".mov", ".mkv", ".avi", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv"}
-    | {".ts", ".mts", ".m2ts", ".flv", ".ogv", ".3gp", ".mxf", ".gif"}
-)
 IMAGES = "JPEGImages"
 PROJECTS_FOLDER = "smtc-projects"
 """In the root of a dataset: a project per video, and the state of the browser."""

@@ -6,13 +6,14 @@ import hashlib
 import logging
 import re
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
 
 from smtc_app.core.errors import UserError
-from smtc_app.io.source import FrameSource
+from smtc_app.io.source import VIDEO_SUFFIXES, FrameSource
 
 logger = logging.getLogger(__name__)
 
@@ -140,13 +141,20 @@ def open_images(path: Path) -> ImageSource:
     """Open a folder of images, a single image, a DAVIS sequence or a DAVIS root that holds one sequence.
 
     Raises:
-        UserError: as `ImageSource`; a root with several sequences names them.
+        UserError: as `ImageSource`; a root with several sequences, or a folder of videos, names them.
     """
     if path.is_file():
         return ImageSource(path, [path])
     files = list_images(path)
     if not files and (path / "JPEGImages").is_dir():
         return open_images(_only_sequence(path))
+    videos = [] if files else _videos_in(path)
+    if videos:
+        names = _listed(videos)
+        raise UserError(
+            f"{path} holds no images but {len(videos)} video{'s' if len(videos) > 1 else ''} ({names}); open "
+            f"one, such as {videos[0]}, or let `smtc-app batch` work on all of a folder."
+        )
     return ImageSource(path, files, annotations=find_annotations(path))
 
 
@@ -172,8 +180,20 @@ def _only_sequence(root: Path) -> Path:
         return sequences[0]
     if not sequences:
         raise UserError(f"{images} holds no sequence: expected {images}/<resolution>/<sequence>/*.jpg.")
-    names = ", ".join(folder.name for folder in sequences[:8]) + (", ..." if len(sequences) > 8 else "")
-    raise UserError(f"{root} holds {len(sequences)} sequences ({names}); open one, such as {sequences[0]}.")
+    names = _listed(sequences)
+    raise UserError(
+        f"{root} holds {len(sequences)} sequences ({names}); open one, such as {sequences[0]}, or let "
+        "`smtc-app batch` work on all of a folder."
+    )
+
+
+def _videos_in(folder: Path) -> list[Path]:
+    found = (item for item in folder.iterdir() if item.suffix.lower() in VIDEO_SUFFIXES and item.is_file())
+    return sorted(found, key=lambda item: natural_key(item.name))
+
+
+def _listed(items: Sequence[Path]) -> str:
+    return ", ".join(item.name for item in items[:8]) + (", ..." if len(items) > 8 else "")
 
 
 def is_plain_jpeg(file: Path) -> bool:

@@ -17,6 +17,12 @@ import numpy as np
 
 from smtc_app.core.errors import UserError
 
+VIDEO_SUFFIXES = frozenset(
+    {".mp4", ".mov", ".mkv", ".avi", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv"}
+    | {".ts", ".mts", ".m2ts", ".flv", ".ogv", ".3gp", ".mxf", ".gif"}
+)
+"""Files that are taken for videos in a folder; any file can be opened as one by its name."""
+
 
 class FrameSource(ABC):
     """Frames of one video or image sequence, addressed by index from 0.

@@ -471,6 +471,12 @@ def bad_input(case: str, clip: Path, mask: Path, folder: Path) -> tuple[list[str
     if case == "empty folder":
         (folder / "none").mkdir()
         return ["propose", str(folder / "none"), *out], "holds no images"
+    if case == "folder of videos":
+        (folder / "takes").mkdir()
+        for name in ("take10.mp4", "take9.MP4", "notes.txt"):
+            (folder / "takes" / name).write_bytes(b"x")
+        expected = r"2 videos \(take9.MP4, take10.mp4\); open one, .*smtc-app batch"
+        return ["propose", str(folder / "takes"), *out], expected
     if case == "missing source":
         return ["propose", str(folder / "gone.mp4"), *out], r"no file or folder .*gone.mp4"
     if case == "missing mask":
@@ -552,6 +558,7 @@ BAD_INPUT = [
     "not a video",
     "zero frames",
     "empty folder",
+    "folder of videos",
     "missing source",
     "missing mask",
     "damaged mask",
