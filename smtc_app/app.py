@@ -61,6 +61,8 @@ logger = logging.getLogger(__name__)
 
 PRESET_NAMES = ("default", "fast", "best", "dino", "crw", "crw-stride8")
 RECENT_DELAY_MS = 100
+REMEMBER_INTERVAL_MS = 20_000
+"""What was set in the window is written so often, so that a crash does not take it."""
 """What was opened stands before the list of recent ones and the settings file are brought up to date."""
 PRELOAD_DELAY_MS = 400
 """The window is drawn and answers before torch is imported behind it."""
@@ -221,6 +223,10 @@ class Application(QObject):
         self._recent_timer.timeout.connect(self._on_recent_changed)
         self.project.opening.connect(self._on_opening)
         self._apply_settings()
+        self._remember_timer = QTimer(self)
+        self._remember_timer.setInterval(REMEMBER_INTERVAL_MS)
+        self._remember_timer.timeout.connect(self._on_remember_due)
+        self._remember_timer.start()
         for note in notes:
             self.window.banner.show_message(note, kind="warning")
 
@@ -252,6 +258,7 @@ class Application(QObject):
             return
         self._closed = True
         self._recent_timer.stop()
+        self._remember_timer.stop()
         self.window.layout_memory.take()
         self.dataset.close()
         self.frames.close()
@@ -287,21 +294,29 @@ class Application(QObject):
             self.project.last_folder = Path(settings.last_folder)
         self._show_recent()
 
-    def _remember_settings(self) -> None:
+    def _set_in_window(self) -> dict[str, Any]:
         window = self.window
         most, granularity = window.proposal_panel.settings
-        self._change_settings(
-            theme=Theme.current().choice,
-            overlay_opacity=window.opacity_slider.value() / 100,
-            brush_radius_px=float(window.canvas.brush_radius_px),
-            fill_tolerance=window.tolerance_slider.value(),
-            max_objects=most,
-            granularity=granularity,
-            show_outline=window.actions_table["outline"].isChecked(),
-            keys=window.actions_table.rebound,
-            window_geometry=window.layout_memory.geometry,
-            panel_sizes=window.layout_memory.sizes,
-        )
+        return {
+            "theme": Theme.current().choice,
+            "overlay_opacity": window.opacity_slider.value() / 100,
+            "brush_radius_px": float(window.canvas.brush_radius_px),
+            "fill_tolerance": window.tolerance_slider.value(),
+            "max_objects": most,
+            "granularity": granularity,
+            "show_outline": window.actions_table["outline"].isChecked(),
+            "keys": window.actions_table.rebound,
+            "window_geometry": window.layout_memory.geometry,
+            "panel_sizes": window.layout_memory.sizes,
+        }
+
+    def _remember_settings(self) -> None:
+        self._change_settings(**self._set_in_window())
+
+    @Slot()
+    def _on_remember_due(self) -> None:
+        if self.settings.with_(**self._set_in_window()) != self.settings:
+            self._remember_settings()
 
     def _change_settings(self, **changes: Any) -> None:
         self.settings = self.settings.with_(**changes)

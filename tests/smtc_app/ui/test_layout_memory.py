@@ -84,3 +84,17 @@ def test_a_damaged_geometry_leaves_the_window_as_it_is(make_application):
 def test_panel_sizes_are_checked():
     with pytest.raises(ValueError, match="panel_sizes"):
         Settings().with_(panel_sizes={"side": "wide"})
+
+
+def test_what_was_set_survives_a_window_that_was_killed(application, qtbot, monkeypatch):
+    application.window.actions_table["theme_dark"].trigger()
+    application.window.brush_slider.setValue(31)
+    application._remember_timer.setInterval(20)
+    qtbot.waitUntil(lambda: load_settings()[0].brush_radius_px == 31)
+    assert load_settings()[0].theme == "dark"
+    application._settings_writer.close()
+    written = []
+    monkeypatch.setattr(application._settings_writer, "write", written.append)
+    with qtbot.waitSignals([application._remember_timer.timeout] * 3):
+        pass
+    assert not written
