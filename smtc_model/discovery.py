@@ -77,7 +77,7 @@ class DiscoveryConfig:
     min_area: float = 0.0015
     max_area: float = 0.4
     max_border: float = 0.45
-    min_score: float = 0.02
+    min_score: float = 0.03
     likely_score: float = 0.0
     num_slots: int = 16
     iterations: int = 5

@@ -1,10 +1,11 @@
 """Training the foreground network without labels: motion says what is a thing, a single frame has to tell it.
 
 Every sample is a frame of a clip, and its label is how fast each place moves against the camera: flow to
-frames before and after, minus the homography that most of the frame follows (`object_motion`). Faster than
-`MOVING_PX`: foreground; slower than `STILL_PX`: background; in between: left out. Frames that tell nothing
-(nothing or nearly everything moves, the frame's rim moves, too little follows one camera motion) are left
-out, too.
+frames before and after, minus the homography that most of the frame follows (`object_motion`). Where that
+homography explains the picture as well as the flow does, motion tells nothing; and each small region of the
+frame moves as one, so that labels end at edges. Faster than `MOVING_PX`: foreground; slower than `STILL_PX`:
+background; in between: left out. Frames that tell nothing (nothing or nearly everything moves, the frame's
+rim moves, too little follows one camera motion) are left out, too.
 
 What stands still now but moves elsewhere is labelled background wrongly. So once the network knows something,
 a still place counts less the more its moving average takes it for a thing (as in the bootstrapping of Reed et
@@ -24,13 +25,14 @@ import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
+from skimage.segmentation import felzenszwalb
 from torch import Tensor
 
 from . import augment
 from .compact import CompactNet
 from .data import ClipCache
 from .foreground import ForegroundNet
-from .object_motion import camera_flow
+from .object_motion import CameraFlow, camera_flow
 from .smtc import SMTC
 from .train_config import ForegroundConfig
 from .train_pictures import mask_colours
@@ -46,6 +48,9 @@ UNTOLD_PX = 0.5 * (MOVING_PX + STILL_PX)
 _FULL_GAP = 5
 _INLIER_PX = 1.0
 _LEAST_FOLLOWED = 0.5
+_CLEARLY_WORSE, _COMPARED_PX = 4.0, 5
+"""Grey levels, in squares of so many pixels."""
+_REGION_SCALE, _SMALLEST_REGION_PX = 30, 40
 _MOVING_SHARE = (0.005, 0.4)
 _MOST_MOVING_RIM = 0.3
 _POSITIONS = 14
@@ -235,9 +240,10 @@ def speed_against_camera(cache: ClipCache, number: int, index: int) -> np.ndarra
     image = _grey(cache.frame(number, index))
     speeds = []
     for gap in (2, _FULL_GAP):
-        others = [other for other in (index - gap, index + gap) if 0 <= other < frames]
-        flows = [camera_flow(image, _grey(cache.frame(number, i)), inlier_px=_INLIER_PX) for i in others]
-        flows = [flow for flow in flows if flow is not None]
+        others = [_grey(cache.frame(number, i)) for i in (index - gap, index + gap) if 0 <= i < frames]
+        found = [(other, camera_flow(image, other, inlier_px=_INLIER_PX)) for other in others]
+        seen = [_seen_to_move(image, other, flow) for other, flow in found if flow is not None]
+        flows = [flow for _, flow in found if flow is not None]
         if not flows:
             continue
         if min(flow.followed for flow in flows) < _LEAST_FOLLOWED:
@@ -247,14 +253,41 @@ def speed_against_camera(cache: ClipCache, number: int, index: int) -> np.ndarra
             np.where(f.inside, np.hypot(f.residual[..., 0], f.residual[..., 1]), np.inf) for f in flows
         ]
         slowest = np.min(lengths, 0) * (_FULL_GAP / gap)
+        slowest = np.where(np.any(seen, 0) | (slowest < STILL_PX), slowest, UNTOLD_PX)
         speeds.append(np.where(np.isfinite(slowest), slowest, 0))
     if not speeds:
         return None
     speed = np.max(speeds, 0).astype(np.float32)
+    speed = _on_edges(speed, cache.frame(number, index))
     moving = speed > MOVING_PX
     rim = np.concatenate([moving[0], moving[-1], moving[:, 0], moving[:, -1]]).mean()
     told = _MOVING_SHARE[0] < moving.mean() < _MOVING_SHARE[1] and rim < _MOST_MOVING_RIM
     return speed if told else None
+
+
+def _seen_to_move(image: np.ndarray, other: np.ndarray, flow: CameraFlow) -> np.ndarray:
+    """Where the camera's motion explains another image clearly worse than the flow does, bool (h,w).
+
+    image, other: grey uint8 (h,w). Flow spreads over plain ground beside what moves; there both explain it.
+    """
+    errors = []
+    for target in (flow.camera, flow.camera + flow.residual):
+        moved = cv2.remap(
+            other, target[..., 1], target[..., 0], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        )
+        errors.append(cv2.blur(cv2.absdiff(moved, image).astype(np.float32), (_COMPARED_PX, _COMPARED_PX)))
+    return errors[0] - errors[1] > _CLEARLY_WORSE
+
+
+def _on_edges(speed: np.ndarray, frame: np.ndarray) -> np.ndarray:
+    """Speed (h,w) with one value, its median, for each small region of the frame: float32 (H/2,W/2)."""
+    regions = felzenszwalb(frame, scale=_REGION_SCALE, sigma=0.5, min_size=_SMALLEST_REGION_PX)
+    full = cv2.resize(speed, frame.shape[1::-1], interpolation=cv2.INTER_LINEAR).ravel()
+    sizes = np.bincount(regions.ravel())
+    order = np.lexsort((full, regions.ravel()))
+    medians = full[order][sizes.cumsum() - sizes + sizes // 2]
+    half = max(1, frame.shape[1] // 2), max(1, frame.shape[0] // 2)
+    return cv2.resize(medians[regions], half, interpolation=cv2.INTER_AREA)
 
 
 def _grey(frame: np.ndarray) -> np.ndarray:

@@ -27,6 +27,8 @@ class CameraFlow(NamedTuple):
 
     residual: np.ndarray
     """(h,w,2) float32, y and x in pixels"""
+    camera: np.ndarray
+    """(h,w,2) float32, y and x, where the camera's motion alone takes each place"""
     inside: np.ndarray
     """(h,w) bool, where the camera's motion stays in the picture"""
     followed: float
@@ -56,7 +58,8 @@ def camera_flow(grey: np.ndarray, other: np.ndarray, *, inlier_px: float = _INLI
         return None
     camera_x, camera_y, followed = _camera_motion(x, y, target_x, target_y, inlier_px)
     inside = (camera_x >= 0) & (camera_x < grey.shape[1]) & (camera_y >= 0) & (camera_y < grey.shape[0])
-    return CameraFlow(np.stack([target_y - camera_y, target_x - camera_x], 2), inside, followed)
+    camera = np.stack([camera_y, camera_x], 2).astype(np.float32)
+    return CameraFlow(np.stack([target_y, target_x], 2) - camera, camera, inside, followed)
 
 
 def _camera_motion(

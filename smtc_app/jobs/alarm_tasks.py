@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from smtc_app.core.mask_store import PackedMask
     from smtc_app.io.source import FrameSource
 
-LEAST_SCORE = 0.5
+LEAST_SCORE = 0.19
 LEAST_AREA = 0.003
 """Share of the frame."""
 SEEN_SCORE, SEEN_AREA = 0.6, 3.0

@@ -36,6 +36,8 @@ ROW_ROLE = Qt.ItemDataRole.UserRole
 CARD_HEIGHT_PX = 66
 ELSEWHERE_OPACITY = 0.62
 CHOSEN_MARK_PX = 3
+FULL_SCORE = 0.5
+"""Fills the bar: hardly any proposal has more (`smtc_model.objectness`)."""
 
 
 @dataclass(frozen=True)
@@ -195,7 +197,7 @@ class ProposalDelegate(QStyledItemDelegate):
         painter.setBrush(QColor(c.border))
         painter.drawRoundedRect(track, 2, 2)
         filled = QRect(track)
-        filled.setWidth(max(4, round(track.width() * min(1.0, max(0.0, row.score)))))
+        filled.setWidth(max(4, round(track.width() * min(1.0, max(0.0, row.score / FULL_SCORE)))))
         painter.setBrush(QColor(c.accent))
         painter.drawRoundedRect(filled, 2, 2)
         painter.setPen(QColor(c.text_soft))

@@ -47,6 +47,13 @@ def with_older_parts(model: SMTC, destination: Path, provenance: dict) -> dict:
     return {**parts, PARTS[provenance["objective"]]: provenance}
 
 
+def named(told: dict) -> dict:
+    """Provenance of a part with the name of the backbone's file in place of where it lay."""
+    if "backbone" not in told.get("config", {}):
+        return told
+    return {**told, "config": {**told["config"], "backbone": Path(told["config"]["backbone"]).name}}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("source", type=Path)
@@ -71,6 +78,7 @@ def main() -> None:
         provenance["foreground"] = told_of(args.foreground_from)["foreground"]
     if provenance.get("objective") in PARTS and args.destination.is_file():
         provenance = with_older_parts(model, args.destination, provenance)
+    provenance = {name: named(part) if isinstance(part, dict) else part for name, part in provenance.items()}
     save_model(
         model,
         args.destination,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -47,6 +50,35 @@ def test_foreground_is_what_moves(clips, cache_folder):
     assert batch.speed.shape == (4, 48, 64)
     assert (batch.speed > MOVING_PX).any()
     assert (batch.speed < MOVING_PX).any()
+
+
+class PlainGround:
+    """A textured square that moves by two pixels a frame over plain ground, beside much texture at rest."""
+
+    def __init__(self) -> None:
+        self.clips = [SimpleNamespace(frames=11)]
+        rng = np.random.default_rng(1)
+        self._ground = cv2.resize(rng.integers(60, 200, (48, 86, 3), np.uint8), (256, 144))
+        self._ground[36:112, 120:230] = 120
+        self._square = cv2.resize(rng.integers(0, 255, (12, 12, 3), np.uint8), (36, 36))
+
+    def where(self, index: int) -> tuple[slice, slice]:
+        return slice(56, 92), slice(140 + 2 * index, 176 + 2 * index)
+
+    def frame(self, number: int, index: int) -> np.ndarray:
+        frame = self._ground.copy()
+        frame[self.where(index)] = self._square
+        return frame
+
+
+def test_plain_ground_beside_what_moves_is_not_labelled_as_moving():
+    clip = PlainGround()
+    speed = cv2.resize(speed_against_camera(clip, 0, 5), (256, 144), interpolation=cv2.INTER_NEAREST)
+    truth = np.zeros(speed.shape, bool)
+    truth[clip.where(5)] = True
+    moving = speed > MOVING_PX
+    assert moving[truth].mean() > 0.9
+    assert (moving & ~truth).sum() < 0.1 * truth.sum()
 
 
 def test_frames_whose_motion_tells_nothing_teach_nothing(clips, cache_folder):
