@@ -188,7 +188,7 @@ def demo(window: Window, folder: Path, found: dict) -> Iterator[Condition]:
 
 
 def regions(window: Window, folder: Path, found: dict) -> Iterator[Condition]:
-    """Two things of the demo clip by one click each, the second smaller than shown first and taken back."""
+    """Two things of the demo clip by one click each, the second taken back, then a part of it, then all of it."""
     parts = window.parts
     canvas, slider = parts.window.canvas, parts.window.region_slider
     window.click(parts.window.empty_state.demo_button, parts.window.empty_state.demo_button.rect().center())
@@ -211,6 +211,11 @@ def regions(window: Window, folder: Path, found: dict) -> Iterator[Condition]:
     yield lambda: slider.value() == -1
     window.click(canvas, place)
     yield lambda: window.document.area(0, 2)
+    found["part_of_2"] = window.document.area(0, 2)
+    xdotool("keydown", "ctrl", "click", 4, "keyup", "ctrl")
+    yield lambda: slider.value() == 0
+    window.click(canvas, place)
+    yield lambda: window.document.area(0, 2) == found["first_2"]
     found["tool"], found["objects"] = canvas.tool, len(window.document.objects)
     np.savez_compressed(folder / "labels.npz", window.document.labels(0))
 
