@@ -188,7 +188,7 @@ def demo(window: Window, folder: Path, found: dict) -> Iterator[Condition]:
 
 
 def regions(window: Window, folder: Path, found: dict) -> Iterator[Condition]:
-    """Two things of the demo clip by one click each, the second taken back, then a part of it, then all of it."""
+    """Two things of the demo clip by one click each, the second taken back, then in part, then whole."""
     parts = window.parts
     canvas, slider = parts.window.canvas, parts.window.region_slider
     window.click(parts.window.empty_state.demo_button, parts.window.empty_state.demo_button.rect().center())
